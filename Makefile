@@ -1,0 +1,57 @@
+# Foveate: everything a newcomer or CI runs. Needs python3 (3.11 or newer), its venv module and make; nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= out
+export OMP_NUM_THREADS ?= 2
+# Bytecode halves the import time of torch and transformers, so a machine-wide ban on it is lifted here.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint types check-vllm bench readme-picture demo-images report weights clean
+
+help:  ## say what each target does
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || grep -h '## ' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Foveate needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp per set of packages: a second run does nothing.
+$(VENV)/.foveate: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --compile -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.foveate-test: $(VENV)/.foveate
+	$(BIN)/python -m pip install --quiet --compile -c constraints.txt -e '.[test]'
+	@touch $@
+
+install: $(VENV)/.foveate  ## make .venv with Foveate in it
+
+demo: $(VENV)/.foveate  ## ask the demo questions on the real images that ship with Foveate
+	$(BIN)/python -m foveate.agent.demo --out $(OUT)/demo
+
+test: lint types  ## lint, type-check and run every test; pytest's summary comes last
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.foveate-test  ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.foveate-test  ## mypy --strict
+	@mkdir -p build/types && ln -sfn ../.. build/types/foveate
+	$(BIN)/mypy -p foveate.agent -p foveate.tools -p foveate.prompts -p foveate.evals -p foveate.pocket
+
+bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
+	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
+
+readme-picture: $(VENV)/.foveate  ## make the picture in the README from the demo's real answers
+	$(BIN)/python -m foveate.agent.demo --out $(OUT)/demo --picture docs/answer.png
+
+check-vllm: $(VENV)/.foveate  ## serve the pocket model with vLLM (own environment) and ask it the same question
+	bash scripts/check_vllm.sh
+
+clean:  ## remove what make made, except .venv
+	rm -rf build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
