@@ -1,0 +1,260 @@
+"""A chat model in this process over transformers' AutoModelForImageTextToText.
+
+Loads lazily, once per process and path; decodes greedily unless told otherwise; runs fp32 on a CPU whatever
+the file holds (bf16 is 10-20 times slower there). Never runs code from a checkpoint. Knows no graph.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import ToolCall
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field
+
+from foveate.agent.models.content import flatten_tool_turns, template_messages
+from foveate.agent.models.errors import ModelError
+from foveate.agent.models.parsing import calls_in_text
+from foveate.agent.models.processors import load_processor
+from foveate.agent.models.profiles import Profile, profile_for
+
+_LOADED: dict[tuple[str, str], "Loaded"] = {}
+_LOADING = threading.Lock()
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Loaded:
+    """A model in memory. `ends` are token ids that end a reply."""
+
+    model: Any
+    processor: Any
+    device: str
+    context: int
+    ends: frozenset[int]
+    trims: frozenset[int] = field(default_factory=frozenset)
+
+
+def load(path: str, device: str) -> Loaded:
+    """The model of a path or id, loaded at most once per process. Raises ModelError."""
+    key = (str(Path(path).resolve()) if Path(path).exists() else path, device)
+    with _LOADING:
+        if key not in _LOADED:
+            _LOADED[key] = _load(path, device)
+        return _LOADED[key]
+
+
+def _load(path: str, device: str) -> Loaded:
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    local = Path(path).is_dir()
+    if not local and (path.startswith((".", "/", "~")) or path.count("/") != 1):
+        raise ModelError(f"there is no model folder {path}")
+    dtype: Any = torch.float32 if device == "cpu" else "auto"
+    try:
+        config = AutoConfig.from_pretrained(path, local_files_only=local, trust_remote_code=False)
+        model = AutoModelForImageTextToText.from_pretrained(
+            path, config=config, dtype=dtype, local_files_only=local, trust_remote_code=False
+        )
+        processor = load_processor(path, config.model_type, local)
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        raise ModelError(f"the model {path} does not load: {_first_line(error)}") from error
+    model = model.to(device).eval()
+    _clean_generation(model)
+    return Loaded(model, processor, device, _context(config), *_special_ids(model, processor))
+
+
+def _clean_generation(model: Any) -> None:
+    """Sampling settings of a checkpoint mean nothing to greedy decoding and only raise warnings."""
+    for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "max_length"):
+        setattr(model.generation_config, name, None)
+
+
+def _context(config: Any) -> int:
+    text = config.get_text_config()
+    return int(getattr(text, "max_position_embeddings", 0) or 0)
+
+
+def _special_ids(model: Any, processor: Any) -> tuple[frozenset[int], frozenset[int]]:
+    declared = model.generation_config.eos_token_id
+    if declared is None:
+        declared = processor.tokenizer.eos_token_id
+    ends = frozenset(declared if isinstance(declared, list) else [declared]) - {None}
+    tokenizer = processor.tokenizer
+    return ends, ends | ({tokenizer.pad_token_id, tokenizer.bos_token_id} - {None})
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
+        :200
+    ]
+
+
+class HFChatModel(BaseChatModel):
+    """A LangChain chat model over a transformers checkpoint in this process.
+
+    `path`: a folder or a hub id. `logits_processors`: transformers LogitsProcessor objects, run on every
+    step. `temperature` 0 is greedy. Raises ModelError.
+    """
+
+    path: str
+    max_new_tokens: int = 512
+    device: str = ""  # "" means: a GPU if there is one
+    temperature: float = 0.0
+    seed: int = 0
+    logits_processors: list[Any] = Field(default_factory=list, exclude=True)
+
+    @property
+    def _llm_type(self) -> str:
+        return "foveate-transformers"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"path": self.path, "max_new_tokens": self.max_new_tokens, "temperature": self.temperature}
+
+    @property
+    def profile_of_model(self) -> Profile:
+        return profile_for(f"hf:{self.path}")
+
+    def loaded(self) -> Loaded:
+        """The model in memory; loads it on the first call."""
+        import torch
+
+        return load(self.path, self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The tools reach the chat template as JSON schemas. A forced choice is not supported: ModelError."""
+        if tool_choice not in (None, "auto", "any"):
+            raise ModelError("a model in this process cannot be forced to call a named tool")
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        ready = self.loaded()
+        profile = self.profile_of_model
+        inputs = _inputs(ready, profile, messages, kwargs.get("tools"))
+        given = int(inputs["input_ids"].shape[1])
+        room = _room(ready, given, int(kwargs.get("max_tokens") or self.max_new_tokens))
+        tokens = self._decode(ready, inputs, room, stop)
+        new = tokens if ready.model.config.is_encoder_decoder else tokens[given:]
+        return _result(ready, profile, new, given, room, self.path, stop)
+
+    def _decode(self, ready: Loaded, inputs: Any, room: int, stop: list[str] | None) -> list[int]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        sampling: dict[str, Any] = {"do_sample": False}
+        if self.temperature > 0:
+            torch.manual_seed(self.seed)
+            sampling = {"do_sample": True, "temperature": self.temperature}
+        if stop:
+            sampling |= {"stop_strings": stop, "tokenizer": ready.processor.tokenizer}
+        with torch.inference_mode():
+            out = ready.model.generate(
+                **inputs,
+                max_new_tokens=room,
+                logits_processor=LogitsProcessorList(self.logits_processors),
+                **sampling,
+            )
+        return [int(token) for token in out[0]]
+
+
+def _inputs(ready: Loaded, profile: Profile, messages: list[BaseMessage], tools: Any) -> Any:
+    if not profile.has_chat_template:
+        return _plain_inputs(ready, messages)
+    if not ready.processor.chat_template:
+        raise ModelError("the model has no chat template")
+    if profile.tool_calls in ("json_text", "none"):
+        messages, tools = flatten_tool_turns(messages), None
+    try:
+        inputs = ready.processor.apply_chat_template(
+            template_messages(messages),
+            tools=tools or None,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            sanitize_control_tokens=True,  # a question must not be able to write <|im_end|>
+        )
+    except ModelError:
+        raise
+    except Exception as error:  # Jinja templates raise anything
+        raise ModelError(
+            f"the model's chat template refused the conversation: {_first_line(error)}"
+        ) from error
+    return inputs.to(ready.device)
+
+
+def _plain_inputs(ready: Loaded, messages: list[BaseMessage]) -> Any:
+    """Families without a chat: the last image and the last text, as the processor wants them."""
+    blocks = [b for m in template_messages(messages) if m["role"] == "user" for b in m["content"]]
+    pictures = [block["image"] for block in blocks if block["type"] == "image"]
+    texts = [block["text"] for block in blocks if block["type"] == "text"]
+    if not pictures or not texts:
+        raise ModelError("this model needs one image and one text")
+    prompt = getattr(ready.processor, "image_token", "") * _writes_image_token(ready) + texts[-1]
+    inputs = ready.processor(images=pictures[-1], text=prompt, return_tensors="pt")
+    return inputs.to(ready.device)
+
+
+def _writes_image_token(ready: Loaded) -> int:
+    """PaliGemma wants its image token in the prompt, Florence-2 writes it itself."""
+    return int(ready.model.config.model_type == "paligemma")
+
+
+def _room(ready: Loaded, given: int, wanted: int) -> int:
+    if ready.context and given >= ready.context:
+        raise ModelError(f"the conversation has {given} tokens; the model takes {ready.context}")
+    return min(wanted, ready.context - given) if ready.context else wanted
+
+
+def _result(
+    ready: Loaded,
+    profile: Profile,
+    tokens: list[int],
+    given: int,
+    room: int,
+    name: str,
+    stop: list[str] | None,
+) -> ChatResult:
+    kept = [token for token in tokens if token not in ready.trims]
+    text = ready.processor.tokenizer.decode(kept, skip_special_tokens=False)
+    for word in stop or []:
+        text = text.split(word, 1)[0]
+    ended = any(token in ready.ends for token in tokens[-1:])
+    calls: list[ToolCall] = []
+    if profile.tool_calls == "hermes" and "<tool_call>" in text:
+        parsed, _ = calls_in_text(text)
+        calls = [ToolCall(name=c.name, args=c.arguments, id=c.id, type="tool_call") for c in parsed]
+    finish = "tool_calls" if calls else ("length" if not ended and len(tokens) >= room else "stop")
+    usage = UsageMetadata(input_tokens=given, output_tokens=len(tokens), total_tokens=given + len(tokens))
+    message = AIMessage(
+        content=text.split("<tool_call>", 1)[0].strip() if calls else text.strip(),
+        tool_calls=calls,
+        usage_metadata=usage,
+        response_metadata={"finish_reason": finish, "model_name": name},
+    )
+    return ChatResult(generations=[ChatGeneration(message=message)])
