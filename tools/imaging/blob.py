@@ -23,7 +23,7 @@ MAGIC = b"foveate-image-1 "
 def blob_parts(image: SourceImage) -> Iterator[bytes | memoryview]:
     """The stored form in parts, so that a large volume is not copied to be hashed or written."""
     yield MAGIC + json.dumps(_header(image), sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    yield memoryview(image.pixels.reshape(-1).view(np.uint8))
+    yield image.pixels.reshape(-1).view(np.uint8).data
 
 
 def image_from_blob(data: bytes) -> SourceImage:
@@ -57,6 +57,7 @@ def _header(image: SourceImage) -> dict[str, Any]:
         "volume": image.volume,
         "native_plane": image.native_plane,
         "stored_orientation": image.stored_orientation,
+        "patient_side_known": image.patient_side_known,
         "stored_sides": None if image.stored_sides is None else list(image.stored_sides),
         "notes": list(image.notes),
     }

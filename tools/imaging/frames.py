@@ -1,7 +1,8 @@
 """Frames and boxes: every coordinate names the frame that it lives in.
 
-Continuous pixel-edge coordinates: pixel column ``i`` covers ``[i, i + 1)``, the origin is the top-left corner.
-This module does not know files, pixels or patients; it is the plane geometry that views are made of.
+Continuous pixel-edge coordinates: pixel column ``i`` covers ``[i, i + 1)``, the origin is the top-left
+corner. This module does not know files, pixels or patients; it is the plane geometry that views are made
+of.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Affine2D:
         return Affine2D(a, b, -(a * self.c + b * self.f), d, e, -(d * self.c + e * self.f))
 
     def map_box(self, x0: float, y0: float, x1: float, y1: float) -> tuple[float, float, float, float]:
-        """The bounding box of the mapped corners; exact for maps that keep the axes (flips, quarter turns)."""
+        """The bounding box of the mapped corners; exact for flips and quarter turns."""
         ax, ay = self.apply(x0, y0)
         bx, by = self.apply(x1, y1)
         return min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)
@@ -68,8 +69,8 @@ class Affine2D:
 class Frame:
     """The pixel plane of one view, or of one source slice, and the way back to the source slice.
 
-    ``affine`` maps this frame's pixels to source pixels; ``source_size`` is (width, height) of the source slice.
-    A source frame has the identity and its own size.
+    ``affine`` maps this frame's pixels to source pixels; ``source_size`` is (width, height) of the source
+    slice. A source frame has the identity and its own size.
     """
 
     id: str

@@ -46,6 +46,7 @@ class SourceImage:
     native_plane: the plane of a single image or of a stack that is no volume ("image" when unknown).
     stored_orientation: NIfTI axis codes of the file, such as "LAS".
     to_stored: 4x4, canonical index (col, row, slice) to the index in the file.
+    patient_side_known: whether the file says which side is the patient's left.
     stored_sides: for a single image, where (left, top) of it lie in the patient, of R L A P H F.
     """
 
@@ -61,6 +62,7 @@ class SourceImage:
     stored_orientation: str | None = None
     to_stored: npt.NDArray[np.float64] | None = None
     stored_sides: tuple[str, str] | None = None
+    patient_side_known: bool = False
     name: str = "image"
     notes: list[str] = field(default_factory=list)
 
@@ -75,7 +77,7 @@ class SourceImage:
 
     @cached_property
     def id(self) -> str:
-        """SHA-256 hex digest of the pixels and the geometry: the same content has one id, whatever its name."""
+        """SHA-256 hex digest of pixels and geometry: the same content has one id, whatever its name."""
         from foveate.tools.imaging.blob import blob_parts
 
         digest = sha256()
@@ -90,10 +92,6 @@ class SourceImage:
     @property
     def n_slices(self) -> int:
         return int(self.pixels.shape[0])
-
-    @property
-    def patient_side_known(self) -> bool:
-        return self.volume or self.stored_sides is not None
 
     @property
     def planes(self) -> tuple[str, ...]:
@@ -119,14 +117,13 @@ class SourceImage:
         """
         self.check_slice(plane, slice_index)
         axis = self._axis(plane)
-        if axis == 0:
-            return self.pixels[slice_index]
-        index = (
-            (slice(None, None, -1), slice_index)
-            if axis == 1
-            else (slice(None, None, -1), slice(None), slice_index)
-        )
-        return self.pixels[index]
+        part = {
+            0: (slice_index,),
+            1: (slice(None, None, -1), slice_index),
+            2: (slice(None, None, -1), slice(None), slice_index),
+        }[axis]
+        shown: npt.NDArray[Any] = self.pixels[part]
+        return shown
 
     def check_slice(self, plane: str, slice_index: int) -> None:
         count = self.slice_count(plane)
@@ -175,8 +172,8 @@ class SourceImage:
         return None if not len(points) else [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
 
     def sides(self, plane: str) -> tuple[str, str, str, str] | None:
-        """What lies at the (left, top, right, bottom) of the image: "R" "L" "A" "P" "H" "F"; None if unknown."""
-        if not self.volume:
+        """What lies at the image's (left, top, right, bottom), of R L A P H F; None if unknown."""
+        if not self.volume or not self.patient_side_known:
             left_top = self.stored_sides
         else:
             side = "R" if self.convention != "neurological" else "L"
@@ -196,7 +193,7 @@ class SourceImage:
         elif self.planes[0] != "image":
             parts.append(f"one {self.planes[0]} slice")
         if self.spacing_mm is not None:
-            parts.append("x".join(f"{value:.3g}" for value in reversed(self.spacing_mm)) + " mm")
+            parts.append("x".join(f"{value:.3g}" for value in reversed(self.spacing_mm) if value) + " mm")
         return ", ".join([*parts, self.convention])
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """The image store: images and bytes under the SHA-256 of their content.
 
-State, checkpoints and traces hold ids; the pixels live here once and really go when they are deleted. The store
-does not know file names, patients or sessions.
+State, checkpoints and traces hold ids; the pixels live here once and really go when they are deleted. The
+store does not know file names, patients or sessions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Views: what is shown of a source image, as pure geometry; the pixels come from the source at rendering.
 
-A view knows its region of the source slice, its orientation, its size and its window. It does not hold pixels and
-never resamples another view: a zoom of a zoom reads the source again.
+A view knows its region of the source slice, its orientation, its size and its window. It does not hold
+pixels and never resamples another view: a zoom of a zoom reads the source again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ class ViewError(ValueError):
 class View(BaseModel):
     """A rectangle of one source slice, shown at ``width`` x ``height`` pixels.
 
-    The region is resampled, mirrored left to right if ``flip``, then turned ``quarter_turns`` times clockwise.
-    ``region`` and ``source_size`` are in source pixels; ``window`` is None for colour images only. ``id`` is a hash
-    of what decides the pixels: two ways to the same picture give one id. ``parent`` and ``operation`` tell the way.
+    The region is resampled, mirrored left to right if ``flip``, then turned ``quarter_turns`` times
+    clockwise. ``region`` and ``source_size`` are in source pixels; ``window`` is None for colour images
+    only. ``id`` is a hash of what decides the pixels: two ways to the same picture give one id.
+    ``parent`` and ``operation`` tell the way.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -133,9 +134,9 @@ def crop(view: View, box: Box, margin: float = 0.0) -> View:
 def zoom(view: View, box: Box | None, factor: float | None = None, target_side: int | None = None) -> View:
     """A closer look at a box, resampled from the source; aspect is kept.
 
-    ``target_side`` sets the longest side in pixels; ``factor`` magnifies relative to this view; with neither the
-    longest side stays that of the view. Without a box, ``factor`` (above 1) looks at the middle of the view at the
-    view's own size.
+    ``target_side`` sets the longest side in pixels; ``factor`` magnifies relative to this view; with
+    neither the longest side stays that of the view. Without a box, ``factor`` (above 1) looks at the
+    middle of the view at the view's own size.
     """
     if box is None:
         box = _middle(view, factor)
@@ -192,7 +193,7 @@ def _derive(
 
 def _copy(view: View, **changed: object) -> View:
     # model_copy would carry the cached id and frame of the parent along
-    return View(**{**_fields(view), "parent": view.id, **changed})  # type: ignore[arg-type]
+    return View(**{**_fields(view), "parent": view.id, **changed})
 
 
 def _fields(view: View) -> dict[str, object]:

@@ -74,4 +74,5 @@ def apply_window(array: npt.NDArray[Any], window: Window) -> npt.NDArray[np.uint
     if np.issubdtype(array.dtype, np.floating):
         np.nan_to_num(scaled, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
     np.clip(scaled, 0.0, 255.0, out=scaled)
-    return scaled.astype(np.uint8)
+    shown: npt.NDArray[np.uint8] = scaled.astype(np.uint8)
+    return shown
