@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pydicom
@@ -19,6 +20,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
 )
 
 from foveate.tools.imaging.errors import ImageError, Limits, damaged
@@ -101,8 +103,9 @@ def _check_decoder(ds: Dataset, name: str) -> None:
         raise ImageError(
             f"{name} is compressed in a way that is not known here; decompress it first."
         ) from None
-    if not decoder.is_available:
-        kind = "JPEG-LS" if "JPEG-LS" in uid.name else "JPEG Lossless"
+    deep_jpeg = uid == JPEGExtended12Bit and int(number(ds, "BitsStored", 8)) > 8 and not find_spec("libjpeg")
+    if not decoder.is_available or deep_jpeg:
+        kind = "12-bit JPEG" if deep_jpeg else "JPEG-LS" if "JPEG-LS" in uid.name else "JPEG Lossless"
         raise ImageError(
             f"{name} is compressed as {kind}, for which no decoder is installed; "
             "install pylibjpeg-libjpeg (GPL-3) or decompress the file."

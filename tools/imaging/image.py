@@ -220,7 +220,7 @@ def full_range_window(pixels: npt.NDArray[Any]) -> Window:
     """The whole range for 8 bits; otherwise the 0.5th to 99.5th percentile of the finite intensities."""
     if pixels.dtype == np.uint8:
         return Window(127.5, 255.0)
-    sample = pixels.reshape(-1)[:: max(1, pixels.size // 200_000)]
+    sample = pixels.ravel("K")[:: max(1, pixels.size // 200_000)]
     sample = sample[np.isfinite(sample)]
     if not sample.size:
         return Window(0.5, 1.0)

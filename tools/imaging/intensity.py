@@ -25,7 +25,8 @@ def scaled(raw: Pixels, slope: float, intercept: float) -> Pixels:
     if slope == 1 and float(intercept).is_integer() and raw.dtype.kind in "iub" and raw.dtype.itemsize <= 2:
         low, high = int(raw.min()) + int(intercept), int(raw.max()) + int(intercept)
         if low >= -32768 and high <= 32767:
-            return (raw.astype(np.int32) + np.int32(intercept)).astype(np.int16)
+            # modulo 2**16 on the way, right in the end; no wider copy of a whole volume
+            return np.add(raw, intercept, dtype=np.int16, casting="unsafe")
     return raw.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
@@ -57,7 +58,7 @@ def looks_like_hounsfield(values: Pixels) -> bool:
     """Whether whole numbers spread from air to tissue as only a CT's do."""
     if values.dtype != np.int16:
         return False
-    sample = values.reshape(-1)[:: max(1, values.size // 100_000)]
+    sample = values.ravel("K")[:: max(1, values.size // 100_000)]  # "K" copies neither order
     inside = sample[sample > _BELOW_AIR]
     if not inside.size or not -1100 <= inside.min() <= -800:
         return False
@@ -77,6 +78,6 @@ def default_window(values: Pixels, modality: str | None) -> Window:
     """Soft tissue for CT, the whole range of 8-bit pictures' values, else almost all of the intensities."""
     if modality == "CT":
         return PRESETS["soft tissue"]
-    if values.dtype == np.uint8 and modality is not None:
+    if values.dtype == np.uint8 and modality not in (None, "SEG"):
         return Window(127.5, 255.0)
     return full_range_window(values if values.dtype != np.uint8 else values.astype(np.int16))
