@@ -11,13 +11,13 @@ import sys
 USAGE, FAILED, INTERRUPTED = 2, 1, 130
 
 INPUT_ERRORS = {
-    "foveate.tools.imaging.open": ("ImageError",),
+    "foveate.tools.imaging.errors": ("ImageError",),
     "foveate.tools.imaging.frames": ("BoxError",),
     "foveate.tools.imaging.views": ("ViewError",),
     "foveate.tools.imaging.windows": ("WindowError",),
     "foveate.tools.grounding.registry": ("GrounderError",),
     "foveate.agent.models.errors": ("ModelError",),
-    "foveate.agent.run": ("QuestionError",),
+    "foveate.agent.run": ("InputError",),
 }
 
 
@@ -38,7 +38,7 @@ def explain(error: Exception) -> int:
     """Say what happened in one line and return the exit code."""
     usage = getattr(error, "format_message", None)
     if usage is not None:
-        say(f"{usage()} Try 'foveate --help'.")
+        say(f"{usage().rstrip('.')}. Try 'foveate --help'.")
         return USAGE
     if isinstance(error, RunError):
         say(str(error))

@@ -1,0 +1,171 @@
+"""The command `foveate`: options, help and exit codes.
+
+Imports nothing heavy: help must come within a second, so every command loads what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
+
+app = typer.Typer(
+    name="foveate",
+    help="Ask a medical image a question; the answer points at the pixels that say so. For research only.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, or a folder with one DICOM series.")]
+GrounderName = Annotated[str, typer.Option("--grounder", metavar="NAME[:RECIPE][@MODEL]", help="What finds phrases.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+AllowUrl = Annotated[bool, typer.Option("--allow-url", help="Let an IMAGE be an http(s) address.")]
+SliceIndex = Annotated[int | None, typer.Option("--slice", help="Slice to start at, from 0; default: the middle one.")]
+WindowName = Annotated[
+    str | None, typer.Option("--window", metavar="NAME|CENTER,WIDTH", help="Intensity window to start with.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"foveate {version('foveate')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True)] = False,
+) -> None:
+    """Options before a command."""
+
+
+@app.command()
+def ask(
+    images: Images,
+    question: Annotated[str, typer.Option("--question", "-q", help="The question, in plain words.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
+    ] = "pocket",
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="An OpenAI-compatible server, such as http://localhost:8000/v1.")
+    ] = None,
+    no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,
+    grounder: GrounderName = "pocket",
+    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
+    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
+    slice_index: SliceIndex = None,
+    window: WindowName = None,
+    as_json: AsJson = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write overlays, answer.json, trace.json, index.html.")
+    ] = None,
+    allow_url: AllowUrl = False,
+    debug: Debug = False,
+) -> None:
+    """Ask a question about one or more images."""
+    from foveate.agent.cli_ask import AskOptions, run_ask
+
+    run_ask(
+        AskOptions(
+            images=images,
+            question=question,
+            model=model,
+            base_url=base_url,
+            use_tools=not no_tools,
+            grounder=grounder,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            slice_index=slice_index,
+            window=window,
+            as_json=as_json,
+            out=out,
+            allow_url=allow_url,
+        )
+    )
+
+
+@app.command()
+def ground(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file, or a folder with one DICOM series.")],
+    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE", help="What to find, such as 'left kidney'.")],
+    grounder: GrounderName = "pocket",
+    slice_index: SliceIndex = None,
+    window: WindowName = None,
+    as_json: AsJson = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write an overlay PNG, and heat maps beside it.")
+    ] = None,
+    allow_url: AllowUrl = False,
+    debug: Debug = False,
+) -> None:
+    """Find phrases on an image, without a language model.
+
+    With --json one phrase gives one object; several give {"results": [one object each]}.
+    """
+    from foveate.agent.cli_ground import GroundOptions, run_ground
+
+    run_ground(
+        GroundOptions(
+            image=image,
+            phrases=phrases,
+            grounder=grounder,
+            slice_index=slice_index,
+            window=window,
+            as_json=as_json,
+            out=out,
+            allow_url=allow_url,
+        )
+    )
+
+
+@app.command()
+def grounders(as_json: AsJson = False, debug: Debug = False) -> None:
+    """List the grounders that can be loaded."""
+    from foveate.agent.cli_ground import run_grounders
+
+    run_grounders(as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Check this installation: versions, the pocket models, what would break."""
+    from foveate.agent.cli_doctor import run_doctor
+
+    run_doctor(as_json)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        code = app(args=arguments, prog_name="foveate", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away; give the interpreter's own flush at exit somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        return explain(error)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""`foveate ask`: one question, one answer, printed for people or as one JSON object, and written to a folder.
+
+Opens the images before any model is loaded, so that a bad input costs nothing. Knows no graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foveate.agent.cli_errors import InputError, RunError
+from foveate.agent.cli_images import open_images, print_json
+
+if TYPE_CHECKING:
+    from foveate.agent.page import Shown
+    from foveate.agent.result import Result
+    from foveate.agent.run import Agent
+    from foveate.tools.imaging.image import SourceImage
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """The options of `foveate ask`, as given."""
+
+    images: list[str]
+    question: str
+    model: str
+    base_url: str | None
+    use_tools: bool
+    grounder: str
+    max_steps: int
+    max_seconds: float
+    slice_index: int | None
+    window: str | None
+    as_json: bool
+    out: Path | None
+    allow_url: bool
+
+
+def run_ask(options: AskOptions) -> None:
+    """Ask, print and write. Raises RunError when the model failed, after everything is printed."""
+    # Whatever a library prints goes to standard error; standard output is the answer's alone.
+    with contextlib.redirect_stdout(sys.stderr):
+        images = open_images(options.images, options.allow_url, options.window, options.slice_index)
+        from foveate.agent.run import checked_question
+
+        checked_question(options.question)
+        if options.out is not None:
+            make_folder(options.out)
+        result = ask(options, images)
+        if options.out is not None:
+            write_run(options.out, result, images)
+    if options.as_json:
+        print_json(result.to_json())
+    else:
+        from foveate.agent.cli_show import show_result
+
+        show_result(result, images)
+    if result.stopped_by == "model_error":
+        raise RunError(f"the model {result.model} failed: {result.failure}.")
+
+
+def ask(options: AskOptions, images: Sequence[SourceImage]) -> Result:
+    """Load the model and ask it."""
+    from rich.console import Console
+
+    from foveate.tools.imaging.views import overview
+
+    with Console(stderr=True).status("loading the model") as status:
+        agent = make_agent(options)
+        status.update("looking")
+        if options.slice_index is None:
+            return agent.ask(images, options.question)
+        start = [overview(image, agent.profile.max_side, options.slice_index) for image in images]
+        return agent.ask(images, options.question, start=start)
+
+
+def make_agent(options: AskOptions) -> Agent:
+    """The agent that the options describe."""
+    from foveate.agent.budget import Budget
+    from foveate.agent.run import Agent
+
+    return Agent(
+        model=options.model,
+        base_url=options.base_url,
+        grounder=options.grounder,
+        use_tools=options.use_tools,
+        budget=Budget(steps=options.max_steps, seconds=options.max_seconds),
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder for --out. Raises InputError when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {folder} cannot be made: {error.strerror}.") from None
+
+
+def write_run(folder: Path, result: Result, images: Sequence[SourceImage]) -> Shown:
+    """Write answer.json, trace.json, one overlay PNG a slice and index.html into a folder that exists."""
+    from foveate.agent.page import shown, write_page
+
+    look = shown(result, images)
+    write_json(folder / "answer.json", result.to_json())
+    write_json(folder / "trace.json", result.trace())
+    for name, overlay in zip(overlay_names(len(look.overlays)), look.overlays, strict=True):
+        overlay.picture.save(folder / name, "PNG")
+    write_page(folder / "index.html", "One answer", [look])
+    return look
+
+
+def overlay_names(count: int) -> list[str]:
+    """overlay.png for a single slice, else overlay-1.png and so on."""
+    return ["overlay.png"] if count == 1 else [f"overlay-{number}.png" for number in range(1, count + 1)]
+
+
+def write_json(path: Path, record: dict[str, object]) -> None:
+    """An indented JSON file."""
+    path.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,138 @@
+"""`foveate ground` and `foveate grounders`: phrases to boxes, without a language model."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foveate.agent.cli_errors import InputError
+from foveate.agent.cli_images import open_images, print_json
+
+if TYPE_CHECKING:
+    from foveate.tools.grounding.protocol import Grounding
+    from foveate.tools.imaging.image import SourceImage
+    from foveate.tools.imaging.views import View
+
+VIEW_SIDE = 1024
+"""Longest side, in pixels, of the view that is grounded and drawn on."""
+
+
+@dataclass(frozen=True)
+class GroundOptions:
+    """The options of `foveate ground`, as given."""
+
+    image: str
+    phrases: list[str]
+    grounder: str
+    slice_index: int | None
+    window: str | None
+    as_json: bool
+    out: Path | None
+    allow_url: bool
+
+
+def run_ground(options: GroundOptions) -> None:
+    """Ground every phrase on one slice and print what was found."""
+    if any(not phrase.strip() for phrase in options.phrases):
+        raise InputError("A phrase is empty; say what to find, such as 'left kidney'.")
+    with contextlib.redirect_stdout(sys.stderr):
+        view, image, found = ground_slice(options)
+        heatmaps = [None] * len(found) if options.out is None else write_pictures(options.out, view, image, found)
+    records = [
+        grounding_record(grounding, path) for grounding, path in zip(found, heatmaps, strict=True)
+    ]
+    if options.as_json:
+        print_json(records[0] if len(records) == 1 else {"results": records})
+    else:
+        show(records)
+
+
+def ground_slice(options: GroundOptions) -> tuple[View, SourceImage, list[Grounding]]:
+    """Open, view and ground; the model is loaded only once the image is known to be good."""
+    image = open_images([options.image], options.allow_url, options.window, options.slice_index)[0]
+    from foveate.tools.grounding.registry import load_grounder
+    from foveate.tools.imaging.views import overview
+
+    view = overview(image, VIEW_SIDE, slice_index=options.slice_index, upscale=options.out is not None)
+    return view, image, list(load_grounder(options.grounder).ground(view, image, options.phrases))
+
+
+def grounding_record(grounding: Grounding, heatmap: Path | None) -> dict[str, Any]:
+    """The contract of `ground --json` for one phrase; boxes in source pixels."""
+    return {
+        "phrase": grounding.phrase,
+        "regions": [region_record(region) for region in grounding.regions],
+        "heatmap": None if heatmap is None else str(heatmap),
+        "score_kind": grounding.score_kind,
+        "absent": grounding.absent,
+        "best_score": round(float(grounding.best_score), 4),
+        "threshold": grounding.threshold,
+        "seconds": round(grounding.seconds, 3),
+        "forward_passes": grounding.forward_passes,
+    }
+
+
+def region_record(region: Any) -> dict[str, Any]:
+    """One region in source pixels."""
+    source = region.box.to_source()
+    return {
+        "box": [round(edge, 1) for edge in source.as_list()],
+        "frame": "source_pixels",
+        "score": round(float(region.score), 4),
+        "slice": source.frame.slice_index,
+        "plane": source.frame.plane,
+    }
+
+
+def write_pictures(
+    out: Path, view: View, image: SourceImage, found: list[Grounding]
+) -> list[Path | None]:
+    """Write the overlay to `out` and each heat map beside it; returns the heat maps' paths."""
+    from PIL import Image
+
+    from foveate.tools.imaging.overlay import draw_boxes
+    from foveate.tools.imaging.views import render
+
+    regions = [region for grounding in found for region in grounding.regions[:1]]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draw_boxes(render(view, image), [r.box for r in regions], [f"{r.label} {r.score:.2f}" for r in regions]).save(out, "PNG")
+    paths: list[Path | None] = []
+    for number, grounding in enumerate(found, 1):
+        if grounding.heatmap is None:
+            paths.append(None)
+            continue
+        path = out.with_name(f"{out.stem}-heatmap-{number}.png")
+        Image.fromarray((grounding.heatmap.clip(0, 1) * 255).astype("uint8")).save(path)
+        paths.append(path)
+    return paths
+
+
+def show(records: list[dict[str, Any]]) -> None:
+    """Print the regions as a table for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("phrase", "box, source pixels", "slice", "score", box=None, header_style="dim")
+    for record in records:
+        for region in record["regions"]:
+            box = ", ".join(f"{edge:g}" for edge in region["box"])
+            table.add_row(record["phrase"], f"[{box}]".replace("[", r"\["), str(region["slice"]), f"{region['score']:.2f}")
+        if not record["regions"]:
+            word = "absent" if record["absent"] else "not found"
+            table.add_row(record["phrase"], f"{word}, best score {record['best_score']:.2f}", "", "")
+    Console().print(table)
+
+
+def run_grounders(as_json: bool) -> None:
+    """Print the names that --grounder takes, with a line each."""
+    from foveate.tools.grounding.registry import available
+
+    names = available()
+    if as_json:
+        print_json({"grounders": names})
+        return
+    for name, line in names.items():
+        print(f"{name:<16}{line}")
