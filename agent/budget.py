@@ -1,0 +1,45 @@
+"""What one question may cost, and which limit ended it.
+
+A step is one tool call, one repair turn or the answer. Knows no graph: it is given the numbers and names a
+limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+StoppedBy = Literal["answer", "steps", "seconds", "tokens", "repairs", "loop", "model_error"]
+
+MAX_QUESTION = 8_000
+"""Characters of a question; a longer one is refused before anything is opened."""
+MAX_IMAGES = 16
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits of one question.
+
+    `seconds` is wall time from the question to the last model call or tool call, which are abandoned when it
+    is over; `tokens` counts input and output of all model calls that report them; `repairs` is how many
+    replies that do not parse, or answers that do not stand, are handed back to the model.
+    """
+
+    steps: int = 8
+    seconds: float = 120.0
+    tokens: int = 200_000
+    repairs: int = 2
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.seconds <= 0 or self.tokens < 1 or self.repairs < 0:
+            raise ValueError(
+                "A budget needs steps, seconds and tokens above zero, and repairs of zero or more."
+            )
+
+    def spent(self, steps: int, seconds: float, tokens: int) -> StoppedBy | None:
+        """The limit that is reached, or None."""
+        if seconds >= self.seconds:
+            return "seconds"
+        if tokens >= self.tokens:
+            return "tokens"
+        return "steps" if steps >= self.steps else None

@@ -1,0 +1,197 @@
+"""Runs the tool calls of one reply: at the same time, and registered in the order of the calls.
+
+Turns boxes from the model's convention into view pixels before a tool sees them, gives names to what tools
+make, and turns every failure into an observation. Knows no graph and no message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
+from pydantic import ValidationError
+
+from foveate.agent.models.conventions import BoxConventionError
+from foveate.agent.models.profiles import Profile
+from foveate.agent.observe import result_text
+from foveate.agent.trace import Step
+from foveate.agent.workers import Outcome, run_all
+from foveate.tools.context import ToolArtifact, ToolContext, ToolError
+from foveate.tools.evidence import Evidence
+from foveate.tools.imaging.views import View
+from foveate.tools.wording import error as error_line
+
+log = logging.getLogger(__name__)
+MAX_ARGUMENTS = 2_000
+"""Characters of one call's arguments, as JSON; longer ones are refused and not kept."""
+LOOP_AFTER = 3
+"""The same call made this many times in one question is a loop."""
+
+
+@dataclass
+class Round:
+    """The calls of one reply and what came of them. `steps`, `views` and `evidence` are in call order."""
+
+    steps: list[Step] = field(default_factory=list)
+    views: dict[str, View] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    looping: bool = False
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`make_tools` binds the tools of a run to its views and evidence."""
+
+    profile: Profile
+    make_tools: Callable[[ToolContext], Sequence[BaseTool]]
+
+    def run(
+        self,
+        ctx: ToolContext,
+        calls: Sequence[Mapping[str, Any]],
+        past: Sequence[Mapping[str, Any]],
+        *,
+        first: int,
+        turn: int,
+        allowed: int,
+        seconds: float,
+        config: RunnableConfig,
+    ) -> Round:
+        """Runs up to `allowed` calls within `seconds`; `past` are the records of this question's steps."""
+        tools = {tool.name: tool for tool in self.make_tools(ctx)}
+        ready = [self._ready(ctx, tools, call, config) for call in calls[:allowed]]
+        seen = [_key(step["tool"], step.get("arguments", {})) for step in past]
+        made = Round()
+        for item in ready:
+            made.looping |= _refuse_repeat(item, seen)
+        outcomes = iter(run_all([item.run for item in ready if item.run is not None], seconds))
+        for number, item in enumerate(ready, first):
+            outcome = next(outcomes) if item.run is not None else None
+            self._register(
+                ctx, made, Step(n=number, turn=turn, tool=item.tool, arguments=item.arguments), item, outcome
+            )
+        return made
+
+    def _ready(
+        self, ctx: ToolContext, tools: Mapping[str, BaseTool], call: Mapping[str, Any], config: RunnableConfig
+    ) -> _Ready:
+        name, arguments = str(call["name"])[:60], dict(call["args"])
+        if len(json.dumps(arguments, default=str)) > MAX_ARGUMENTS:
+            return _Ready(name, {}, None, f"the arguments are longer than {MAX_ARGUMENTS} characters")
+        if name not in tools:
+            return _Ready(
+                name, arguments, None, f"there is no tool {name}; tools are {', '.join(tools)}, answer"
+            )
+        try:
+            arguments = _with_view(ctx, tools[name], arguments)
+            given = self._in_view_pixels(ctx, arguments)
+        except (ToolError, BoxConventionError) as error:
+            return _Ready(name, arguments, None, str(error))
+        request = {"type": "tool_call", "name": name, "args": given, "id": str(call["id"])}
+        return _Ready(name, arguments, partial(tools[name].invoke, request, config))
+
+    def _in_view_pixels(self, ctx: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
+        box = arguments.get("box")
+        if not isinstance(box, list):
+            return arguments
+        view = ctx.views[ctx.view_name(arguments.get("view"))]
+        return {**arguments, "box": list(self.profile.box_to_view(box, view.width, view.height))}
+
+    def _register(
+        self, ctx: ToolContext, made: Round, step: Step, item: _Ready, outcome: Outcome[Any] | None
+    ) -> None:
+        artifact, error = _result(item, outcome)
+        made.late |= bool(outcome and outcome.late)
+        seconds = outcome.seconds if outcome else 0.0
+        if artifact is None:
+            reason = error or "the tool failed"
+            text = error_line(self.profile.style, reason)
+            made.steps.append(step.model_copy(update=_told(text, seconds, ok=False, error=reason)))
+            return
+        views, evidence = self._named(ctx, made, step.n, artifact)
+        known = {**ctx.views, **views}
+        text = result_text(self.profile, artifact, list(views), list(evidence.values()), known, ctx.store.get)
+        made.views.update(views)
+        made.evidence.update(evidence)
+        told = _told(text, seconds, views=tuple(views), evidence=tuple(evidence), facts=dict(artifact.facts))
+        made.steps.append(step.model_copy(update=told))
+
+    def _named(
+        self, ctx: ToolContext, made: Round, step: int, artifact: ToolArtifact
+    ) -> tuple[dict[str, View], dict[str, Evidence]]:
+        next_view = len(ctx.views) + len(made.views)
+        next_evidence = len(ctx.evidence) + len(made.evidence) + 1
+        views = {f"V{next_view + i}": view for i, view in enumerate(artifact.views)}
+        evidence = {
+            f"E{next_evidence + i}": e.model_copy(update={"id": f"E{next_evidence + i}", "step": step})
+            for i, e in enumerate(artifact.evidence)
+        }
+        return views, evidence
+
+
+@dataclass
+class _Ready:
+    """A call that can run, or the reason why it cannot."""
+
+    tool: str
+    arguments: dict[str, Any]
+    run: Callable[[], Any] | None
+    error: str | None = None
+
+
+def _with_view(ctx: ToolContext, tool: BaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Fills in the view that the model left out, so that the trace says which one was meant."""
+    region, view = arguments.get("region"), arguments.get("view")
+    if "view" not in tool.args or view is not None:
+        return arguments
+    if isinstance(region, str) and arguments.get("box") is None:
+        return {**arguments, "view": ctx.region(region).view}
+    return {**arguments, "view": ctx.view_name(None)}
+
+
+def _refuse_repeat(item: _Ready, seen: list[str]) -> bool:
+    """Refuses a call that was made before in this question; True when it is a loop."""
+    key = _key(item.tool, item.arguments)
+    times = seen.count(key)
+    seen.append(key)
+    if times and item.run is not None:
+        item.run, item.error = None, "the same call was made before; its result has not changed"
+    return times + 1 >= LOOP_AFTER
+
+
+def _key(tool: str, arguments: Mapping[str, Any]) -> str:
+    return tool + json.dumps(arguments, sort_keys=True, default=str)
+
+
+def _result(item: _Ready, outcome: Outcome[Any] | None) -> tuple[ToolArtifact | None, str | None]:
+    if outcome is None:
+        return None, item.error
+    if outcome.late:
+        return None, "the time budget ended before the tool did"
+    if outcome.error is None:
+        artifact = outcome.value.artifact if outcome.value is not None else None
+        return (artifact, None) if isinstance(artifact, ToolArtifact) else (None, "the tool gave no result")
+    return None, _reason(item.tool, outcome.error)
+
+
+def _reason(tool: str, error: Exception) -> str:
+    if isinstance(error, ToolError):
+        return str(error)
+    if isinstance(error, ValidationError):
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        return f"{tool}: {where}: {fault['msg']}"
+    # the class says enough to a model; the text of a foreign error may hold a path or a name
+    log.error("tool %s failed with %s", tool, type(error).__name__)
+    return f"{tool} failed inside ({type(error).__name__})"
+
+
+def _told(text: str, seconds: float, **more: Any) -> dict[str, Any]:
+    return {"observation": text, "seconds": seconds, **more}

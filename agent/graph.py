@@ -1,0 +1,111 @@
+"""The agent's graph: look → reason → act → reflect → reason … → answer, with repair turns.
+
+Knows LangGraph and the nodes; knows no provider, no prompt text and no image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from foveate.agent.answer import AnswerArguments
+from foveate.agent.budget import Budget
+from foveate.agent.calls import Caller
+from foveate.agent.models.profiles import Profile
+from foveate.agent.nodes import Nodes
+from foveate.agent.observe import PngCache
+from foveate.agent.state import AgentState
+from foveate.tools.arguments import about
+from foveate.tools.context import ToolContext
+from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.imaging.store import ImageStore
+from foveate.tools.toolbox import make_tools
+
+Toolbox = Callable[[ToolContext], Sequence[BaseTool]]
+Graph = CompiledStateGraph[AgentState, None, AgentState, AgentState]
+
+
+def build_graph(
+    model: BaseChatModel,
+    store: ImageStore,
+    grounder: Grounder | None,
+    profile: Profile,
+    budget: Budget,
+    tools: Toolbox | None = None,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    *,
+    use_tools: bool = True,
+    show_pixels: bool = True,
+) -> Graph:
+    """The compiled graph. `tools` makes the tools of a run from its context; the default is all look tools.
+
+    Without `use_tools` the model has one look and gives its answer at once. Without `show_pixels` it gets
+    messages with image references instead of images, for models that need no eyes.
+    """
+    toolbox = tools or make_tools
+    schemas = tool_schemas(toolbox(ToolContext(store, {}, {}, grounder)) if use_tools else [])
+    takes_tools = profile.tool_calls in ("native", "hermes")
+    nodes = Nodes(
+        model=model.bind_tools(schemas) if takes_tools else model,
+        store=store,
+        grounder=grounder,
+        profile=profile,
+        budget=budget,
+        caller=Caller(profile, toolbox),
+        png=PngCache(store.view_png),
+        use_tools=use_tools,
+        show_pixels=show_pixels,
+        tool_words="\n".join(json.dumps(schema["function"]) for schema in schemas),
+    )
+    return _wired(nodes).compile(checkpointer=checkpointer, name="foveate")
+
+
+def tool_schemas(tools: Sequence[BaseTool]) -> list[dict[str, Any]]:
+    """OpenAI tool schemas of the tools and of `answer`, which the graph itself takes."""
+    answer = convert_to_openai_tool(AnswerArguments)
+    answer["function"] |= {"name": "answer", "description": about("answer")}
+    return [*(convert_to_openai_tool(tool) for tool in tools), answer]
+
+
+def _wired(nodes: Nodes) -> StateGraph[AgentState, None, AgentState, AgentState]:
+    graph = StateGraph(AgentState)
+    graph.add_node("look", nodes.look)
+    graph.add_node("reason", RunnableLambda(nodes.reason, afunc=nodes.areason, name="reason"))
+    graph.add_node("act", nodes.act)
+    graph.add_node("reflect", nodes.reflect)
+    graph.add_node("repair", nodes.repair)
+    graph.add_node("answer", nodes.answer)
+    graph.add_edge(START, "look")
+    graph.add_edge("look", "reason")
+    graph.add_conditional_edges("reason", _after_reason, ["act", "answer", "repair"])
+    graph.add_conditional_edges("act", _unless_stopped("reflect"), ["reflect", "answer"])
+    graph.add_edge("reflect", "reason")
+    graph.add_conditional_edges("repair", _unless_stopped("reason"), ["reason", "answer"])
+    graph.add_conditional_edges("answer", _after_answer, ["repair", END])
+    return graph
+
+
+def _after_reason(state: AgentState) -> str:
+    if state.get("stopped_by") or "answer" in state["pending"]:
+        return "answer"
+    return "act" if "calls" in state["pending"] else "repair"
+
+
+def _after_answer(state: AgentState) -> str:
+    return END if state.get("answer") else "repair"
+
+
+def _unless_stopped(onward: str) -> Callable[[AgentState], str]:
+    def route(state: AgentState) -> str:
+        return "answer" if state.get("stopped_by") else onward
+
+    return route

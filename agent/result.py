@@ -1,0 +1,85 @@
+"""The result of one question, and its JSON form, which is the contract of `ask --json`.
+
+Reads a final state; knows no graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage
+
+from foveate.agent.answer import GroundedAnswer
+from foveate.agent.state import AgentState, Usage, views_of
+from foveate.agent.trace import Step
+from foveate.tools.imaging.views import View
+
+
+@dataclass(frozen=True)
+class Result:
+    """`steps` are those of this question; `state` is the whole conversation and can be passed on as
+    `history`."""
+
+    answer: GroundedAnswer
+    steps: tuple[Step, ...]
+    model: str
+    profile: str
+    usage: Usage
+    seconds: float
+    stopped_by: str
+    failure: str | None
+    state: AgentState
+
+    @classmethod
+    def of(cls, state: AgentState, model: str, profile: str, seconds: float) -> Result:
+        first = state["asked"]["steps"]
+        return cls(
+            answer=GroundedAnswer.model_validate(state["answer"]),
+            steps=tuple(Step.model_validate(step) for step in state["steps"][first:]),
+            model=model,
+            profile=profile,
+            usage=state["usage"],
+            seconds=seconds,
+            stopped_by=str(state["stopped_by"]),
+            failure=state.get("failure"),
+            state=state,
+        )
+
+    @property
+    def messages(self) -> list[AnyMessage]:
+        """The conversation as the model saw it, with image_ref blocks in place of pixels."""
+        return self.state["messages"]
+
+    @property
+    def views(self) -> dict[str, View]:
+        """All views by name, oldest first."""
+        return views_of(self.state)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able object with everything that a script may rely on."""
+        told = self.answer.model_dump(mode="json")
+        return {
+            "question": self.state["question"],
+            "answer": told.pop("text"),
+            **told,
+            "steps": [step.model_dump(mode="json") for step in self.steps],
+            "images": [{"id": name, **about} for name, about in self.state["images"].items()],
+            "model": self.model,
+            "profile": self.profile,
+            "usage": dict(self.usage),
+            "seconds": round(self.seconds, 3),
+            "stopped_by": self.stopped_by,
+            "failure": self.failure,
+        }
+
+    def trace(self) -> dict[str, Any]:
+        """What a replay needs: the question, the model's replies as they were kept, and what the steps
+        gave."""
+        replies = [
+            {"content": message.content, "tool_calls": message.tool_calls, "usage": message.usage_metadata}
+            for message in self.messages
+            if isinstance(message, AIMessage)
+        ]
+        views = {name: view.model_dump(mode="json") for name, view in self.views.items()}
+        return {**self.to_json(), "replies": replies, "views": views}

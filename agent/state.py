@@ -1,0 +1,92 @@
+"""The state of a conversation: references and text, never pixels.
+
+Everything is made of messages, strings, numbers, lists and dicts, so that any LangGraph checkpointer can
+store it. Views and evidence are kept as JSON forms; `views_of` and `evidence_of` give the types back.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.messages import AnyMessage
+
+from foveate.tools.evidence import Evidence
+from foveate.tools.imaging.views import View
+
+
+def append(left: list[Any], right: list[Any]) -> list[Any]:
+    """Reducer: what a node returns is added at the end."""
+    return [*left, *right]
+
+
+def merge(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """Reducer: new names are added; a name, once given, keeps its meaning."""
+    return {**left, **right}
+
+
+class Asked(TypedDict):
+    """Where the present question begins: wall clock, and steps and tokens that earlier questions had used."""
+
+    at: float
+    steps: int
+    tokens: int
+
+
+class Pending(TypedDict, total=False):
+    """What a reply asks for: calls [{name, args, id}], an answer (arguments of the call) or the error in
+    it."""
+
+    calls: list[dict[str, Any]]
+    answer: dict[str, Any]
+    answer_id: str
+    error: str
+
+
+class Usage(TypedDict):
+    """Sums over all model calls; `unreported` counts the calls whose provider gave no numbers."""
+
+    input_tokens: int
+    output_tokens: int
+    calls: int
+    unreported: int
+    model_seconds: float
+
+
+class AgentState(TypedDict, total=False):
+    """`start`: views to open the question with; `images`: id to {name, about}; `fresh`: views not yet
+    shown."""
+
+    question: str
+    start: list[dict[str, Any]]
+    images: Annotated[dict[str, dict[str, str]], merge]
+    messages: Annotated[list[AnyMessage], append]
+    views: Annotated[dict[str, dict[str, Any]], merge]
+    evidence: Annotated[dict[str, dict[str, Any]], merge]
+    steps: Annotated[list[dict[str, Any]], append]
+    fresh: list[str]
+    pending: Pending
+    asked: Asked
+    usage: Usage
+    repairs: int
+    draft: dict[str, Any] | None
+    answer: dict[str, Any] | None
+    stopped_by: str | None
+    failure: str | None
+
+
+def views_of(state: AgentState) -> dict[str, View]:
+    """Named views, oldest first."""
+    return {name: View.model_validate(told) for name, told in state.get("views", {}).items()}
+
+
+def evidence_of(state: AgentState) -> dict[str, Evidence]:
+    """Named evidence, oldest first."""
+    return {name: Evidence.model_validate(told) for name, told in state.get("evidence", {}).items()}
+
+
+def view_record(view: View) -> dict[str, Any]:
+    return view.model_dump(mode="json", exclude={"id"}, exclude_defaults=True)
+
+
+def evidence_record(evidence: Evidence) -> dict[str, Any]:
+    return evidence.model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,71 @@
+"""All look tools as LangChain tools with content-and-artifact results.
+
+The content is plain words for a reader without an agent (boxes in pixels of their view); an agent words the
+artifact again, with its own names and in its model's box convention. Knows no agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from langchain_core.tools import BaseTool, StructuredTool
+
+from foveate.tools import arguments as args
+from foveate.tools import find, look, measure, relate
+from foveate.tools.context import ToolArtifact, ToolContext, ToolError
+from foveate.tools.evidence import Evidence
+from foveate.tools.imaging.views import View
+from foveate.tools.wording import observation
+
+Call = Callable[..., ToolArtifact]
+
+TOOLS: dict[str, tuple[Call, type[args.Arguments]]] = {
+    "ground": (find.ground, args.GroundArguments),
+    "crop": (look.crop, args.CropArguments),
+    "zoom": (look.zoom, args.ZoomArguments),
+    "window": (look.window, args.WindowArguments),
+    "flip_rotate": (look.flip_rotate, args.FlipRotateArguments),
+    "slice": (look.slice_, args.SliceArguments),
+    "measure": (measure.measure, args.MeasureArguments),
+    "relate": (relate.relate, args.RelateArguments),
+}
+
+
+def make_tools(ctx: ToolContext, names: Sequence[str] | None = None) -> list[BaseTool]:
+    """The tools of a run, bound to its views and evidence; `ground` is left out where there is no
+    grounder."""
+    wanted = names or [name for name in TOOLS if name != "ground" or ctx.grounder is not None]
+    return [_tool(ctx, name) for name in wanted]
+
+
+def _tool(ctx: ToolContext, name: str) -> BaseTool:
+    call, schema = TOOLS[name]
+    return StructuredTool(
+        name=name,
+        description=args.about(name),
+        args_schema=schema,
+        func=partial(_run, call, ctx),
+        response_format="content_and_artifact",
+    )
+
+
+def _run(call: Call, ctx: ToolContext, **arguments: Any) -> tuple[str, ToolArtifact]:
+    try:
+        artifact = call(ctx, **arguments)
+    except (ValueError, IndexError) as error:
+        # the geometry's own sentences: a box outside its frame, a window that does not exist, a missing slice
+        raise ToolError(str(error)) from error
+    views = [f"V{len(ctx.views) + i}" for i in range(len(artifact.views))]
+    evidence = [
+        e.model_copy(update={"id": f"E{len(ctx.evidence) + 1 + i}"}) for i, e in enumerate(artifact.evidence)
+    ]
+    boxes = [pixels(e, ctx.views[e.view], ctx) for e in evidence]
+    return observation("full", artifact, views, evidence, boxes), artifact
+
+
+def pixels(evidence: Evidence, view: View, ctx: ToolContext) -> str:
+    """The region's box in pixels of a view, as text."""
+    box = view.frame.from_source(evidence.source_box(ctx.image(view)))
+    return ",".join(f"{value:.0f}" for value in box.as_tuple())
