@@ -125,8 +125,9 @@ def with_pixels(messages: Sequence[AnyMessage], png: Callable[[str], bytes]) -> 
 def _with_pixels(message: BaseMessage, png: Callable[[str], bytes]) -> BaseMessage:
     content = message.content
     if isinstance(content, str) or not any(_is_ref(block) for block in content):
-    return message blocks = [_image(png(block["view"])) if _is_ref(block) else block for block in content]  #
-    type: ignore[index] return message.model_copy(update={"content": blocks})
+        return message
+    blocks = [_image(png(block["view"])) if _is_ref(block) else block for block in content]  # type: ignore[index]
+    return message.model_copy(update={"content": blocks})
 
 
 def _is_ref(block: object) -> bool:

@@ -12,6 +12,7 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field
 
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.image import SourceImage
@@ -28,7 +29,7 @@ class ScriptedModel(BaseChatModel):
     """Gives the replies one after the other (the last one for ever) and keeps what it was shown."""
 
     replies: list[Any]
-    shown: list[Any] = []
+    shown: list[Any] = Field(default_factory=list)
     delay: float = 0.0
 
     @property
