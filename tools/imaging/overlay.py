@@ -6,6 +6,7 @@ It does not know where boxes come from or what they claim; it draws what it is g
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ Rectangle = tuple[float, float, float, float]
 
 # after Okabe and Ito: told apart with any colour vision, and bright enough on dark anatomy
 _COLORS = [(240, 228, 66), (86, 180, 233), (230, 159, 0), (0, 200, 150), (255, 130, 200), (255, 110, 60)]
-_PLATE = (0, 0, 0, 190)
+_DARK = (0, 0, 0)
+_PLATE = (0, 0, 0, 215)
 _HEAT_STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]  # dark violet to light yellow, as matplotlib's inferno runs
 _HEAT_COLORS = [(20, 11, 53), (120, 28, 109), (207, 68, 70), (251, 155, 6), (252, 255, 164)]
 
@@ -34,24 +36,16 @@ def draw_boxes(
         raise ValueError(f"{len(boxes)} boxes came with {len(labels)} labels.")
     for box in boxes:
         if (box.frame.width, box.frame.height) != rgb.size:
-            raise ValueError(
-                f"A box of frame {box.frame.id} cannot be drawn on a picture of {rgb.size} pixels."
-            )
-    side = max(rgb.size)
-    factor = 1.0 if scale is None else scale
-    line = max(1, round(side / 320 * factor))
-    font = ImageFont.load_default(max(10.0, (6 + side / 56) * factor))
-    shown = rgb.convert("RGB")
-    draw = ImageDraw.Draw(shown, "RGBA")
+            raise ValueError(f"A box of frame {box.frame.id} does not fit a picture of {rgb.size} pixels.")
+    pen = _Pen.of(rgb, 1.0 if scale is None else scale)
     rectangles = [box.as_tuple() for box in boxes]
     for index, rectangle in enumerate(rectangles):
-        _outline(draw, rectangle, _COLORS[index % len(_COLORS)], line)
+        _outline(pen, rectangle, _COLORS[index % len(_COLORS)])
     taken: list[Rectangle] = []
     for index, label in enumerate(labels):
         if label:
-            plate = _label(draw, label, rectangles, index, font, line, taken)
-            taken.append(plate)
-    return shown
+            taken.append(_label(pen, label, rectangles, index, taken))
+    return pen.picture
 
 
 def blend_heatmap(rgb: Image.Image, heat: npt.NDArray[np.floating], strength: float = 0.6) -> Image.Image:
@@ -65,67 +59,74 @@ def blend_heatmap(rgb: Image.Image, heat: npt.NDArray[np.floating], strength: fl
         raise ValueError("A heat map must not hold NaN.")
     scaled = Image.fromarray(heat.astype(np.float32)).resize(rgb.size, Image.Resampling.BILINEAR)
     values = np.clip(np.asarray(scaled), 0.0, 1.0)
-    colors = np.stack(
-        [np.interp(values, _HEAT_STOPS, stops) for stops in zip(*_HEAT_COLORS, strict=True)], -1
-    )
+    channels = zip(*_HEAT_COLORS, strict=True)
+    colors = np.stack([np.interp(values, _HEAT_STOPS, channel) for channel in channels], -1)
     opacity = (strength * values)[..., None]
     mixed = np.asarray(rgb.convert("RGB"), np.float32) * (1 - opacity) + colors * opacity
     return Image.fromarray((mixed + 0.5).astype(np.uint8))
 
 
-def _outline(draw: ImageDraw.ImageDraw, box: Rectangle, color: tuple[int, int, int], line: int) -> None:
+@dataclass(frozen=True)
+class _Pen:
+    """A copy of a picture that is drawn on, with lines and letters that suit its size."""
+
+    picture: Image.Image
+    draw: ImageDraw.ImageDraw
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+    line: int
+
+    @staticmethod
+    def of(rgb: Image.Image, scale: float) -> _Pen:
+        side = max(rgb.size)
+        picture = rgb.convert("RGB") if rgb.mode != "RGB" else rgb.copy()
+        font = ImageFont.load_default(max(10.0, (6 + side / 56) * scale))
+        return _Pen(picture, ImageDraw.Draw(picture, "RGBA"), font, max(1, round(side / 320 * scale)))
+
+
+def _outline(pen: _Pen, box: Rectangle, color: tuple[int, int, int]) -> None:
     """A bright line between two dark ones, outside the box so that what it points at stays visible."""
-    x0, y0, x1, y1 = round(box[0]), round(box[1]), round(box[2]) - 1, round(box[3]) - 1
-    x1, y1 = max(x0, x1), max(y0, y1)
-    grown = line + 1
-    draw.rectangle(
-        (x0 - grown - 1, y0 - grown - 1, x1 + grown + 1, y1 + grown + 1), outline=(0, 0, 0), width=1
-    )
-    draw.rectangle((x0 - grown, y0 - grown, x1 + grown, y1 + grown), outline=color, width=line)
-    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=(0, 0, 0), width=1)
+    x0, y0 = round(box[0]), round(box[1])
+    x1, y1 = max(x0, round(box[2]) - 1), max(y0, round(box[3]) - 1)
+    width, height = pen.picture.size
+    for grown, paint, thick in ((pen.line + 2, _DARK, 1), (pen.line + 1, color, pen.line), (1, _DARK, 1)):
+        # at the picture's edge the line comes inside rather than being lost
+        left, top = min(max(x0 - grown, 0), width - 1), min(max(y0 - grown, 0), height - 1)
+        right, bottom = min(x1 + grown, width - 1), min(y1 + grown, height - 1)
+        pen.draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=paint, width=thick)
 
 
 def _label(
-    draw: ImageDraw.ImageDraw,
-    label: str,
-    boxes: Sequence[Rectangle],
-    index: int,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    line: int,
-    taken: Sequence[Rectangle],
+    pen: _Pen, label: str, boxes: Sequence[Rectangle], index: int, taken: Sequence[Rectangle]
 ) -> Rectangle:
     """Draws a label where it covers least; returns where its plate lies."""
-    size = (draw.im.size[0], draw.im.size[1]) if draw.im is not None else (0, 0)
-    text = _fitting(draw, " ".join(label.split()), size[0] - 6, font)
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    width, height = right - left + 6, bottom - top + 5
-    plate = _place(boxes, index, (width, height), size, 2 * line + 3, taken)
-    draw.rectangle(plate, fill=_PLATE)
+    text = _fitting(pen, " ".join(label.split()))
+    left, top, right, bottom = pen.draw.textbbox((0, 0), text, font=pen.font)
+    plate = _place(pen, boxes, index, (right - left + 6, bottom - top + 5), taken)
+    pen.draw.rectangle(plate, fill=_PLATE)
     color = _COLORS[index % len(_COLORS)]
-    draw.text((plate[0] + 3 - left, plate[1] + 2 - top), text, font=font, fill=color)
+    pen.draw.text((plate[0] + 3 - left, plate[1] + 2 - top), text, font=pen.font, fill=color)
     return plate
 
 
-def _fitting(
-    draw: ImageDraw.ImageDraw, text: str, width: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
-) -> str:
-    if draw.textlength(text, font=font) <= width:
+def _fitting(pen: _Pen, text: str) -> str:
+    room = pen.picture.size[0] - 6
+    if pen.draw.textlength(text, font=pen.font) <= room:
         return text
-    while len(text) > 1 and draw.textlength(text + "…", font=font) > width:
+    text = text[:400]
+    while len(text) > 1 and pen.draw.textlength(text + "…", font=pen.font) > room:
         text = text[:-1]
     return text.rstrip() + "…"
 
 
 def _place(
+    pen: _Pen,
     boxes: Sequence[Rectangle],
     index: int,
     plate: tuple[float, float],
-    size: tuple[int, int],
-    gap: float,
     taken: Sequence[Rectangle],
 ) -> Rectangle:
     """Of the places around the box (above first), the one that covers the least of labels and boxes."""
-    (x0, y0, x1, y1), (width, height) = boxes[index], plate
+    (x0, y0, x1, y1), (width, height), gap = boxes[index], plate, 2 * pen.line + 3
     places = [
         (x0 - gap, y0 - gap - height),
         (x0 - gap, y1 + gap),
@@ -135,19 +136,16 @@ def _place(
         (x0 - gap - width, y0),
         (x0 + 2, y0 + 2),
     ]
-    best, least = places[0], float("inf")
-    for order, (left, top) in enumerate(places):
-        inside = (
-            min(max(left, 0.0), max(0.0, size[0] - width)),
-            min(max(top, 0.0), max(0.0, size[1] - height)),
-        )
-        spot = (*inside, inside[0] + width, inside[1] + height)
-        cost = 4 * sum(_shared(spot, other) for other in taken) + sum(_shared(spot, box) for box in boxes)
-        cost += order  # a small preference in a tie
-        if cost < least:
-            best, least = inside, cost
-    return (best[0], best[1], best[0] + width, best[1] + height)
+    free_x, free_y = max(0.0, pen.picture.size[0] - width), max(0.0, pen.picture.size[1] - height)
+    spots = [(min(max(left, 0.0), free_x), min(max(top, 0.0), free_y)) for left, top in places]
+    plates = [(left, top, left + width, top + height) for left, top in spots]
+    # labels count four times: a covered label is lost, a covered corner is not; min keeps the first of equals
+    return min(plates, key=lambda spot: 4 * _covered(spot, taken) + _covered(spot, boxes))
 
 
-def _shared(a: Rectangle, b: Rectangle) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+def _covered(spot: Rectangle, others: Sequence[Rectangle]) -> float:
+    return sum(
+        max(0.0, min(spot[2], other[2]) - max(spot[0], other[0]))
+        * max(0.0, min(spot[3], other[3]) - max(spot[1], other[1]))
+        for other in others
+    )
