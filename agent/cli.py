@@ -23,11 +23,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, or a folder with one DICOM series.")]
-GrounderName = Annotated[str, typer.Option("--grounder", metavar="NAME[:RECIPE][@MODEL]", help="What finds phrases.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+Images = Annotated[
+    list[str], typer.Argument(metavar="IMAGE", help="Files, or a folder with one DICOM series.")
+]
+GrounderName = Annotated[
+    str, typer.Option("--grounder", metavar="NAME[:RECIPE][@MODEL]", help="What finds phrases.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")
+]
 AllowUrl = Annotated[bool, typer.Option("--allow-url", help="Let an IMAGE be an http(s) address.")]
-SliceIndex = Annotated[int | None, typer.Option("--slice", help="Slice to start at, from 0; default: the middle one.")]
+SliceIndex = Annotated[
+    int | None, typer.Option("--slice", help="Slice to start at, from 0; default: the middle one.")
+]
 WindowName = Annotated[
     str | None, typer.Option("--window", metavar="NAME|CENTER,WIDTH", help="Intensity window to start with.")
 ]
@@ -57,7 +65,8 @@ def ask(
         str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
     ] = "pocket",
     base_url: Annotated[
-        str | None, typer.Option("--base-url", help="An OpenAI-compatible server, such as http://localhost:8000/v1.")
+        str | None,
+        typer.Option("--base-url", help="An OpenAI-compatible server, such as http://localhost:8000/v1."),
     ] = None,
     no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,
     grounder: GrounderName = "pocket",
@@ -67,7 +76,8 @@ def ask(
     window: WindowName = None,
     as_json: AsJson = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Write overlays, answer.json, trace.json, index.html.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write overlays, answer.json, trace.json, index.html."),
     ] = None,
     allow_url: AllowUrl = False,
     debug: Debug = False,
@@ -97,13 +107,16 @@ def ask(
 @app.command()
 def ground(
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file, or a folder with one DICOM series.")],
-    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE", help="What to find, such as 'left kidney'.")],
+    phrases: Annotated[
+        list[str], typer.Argument(metavar="PHRASE", help="What to find, such as 'left kidney'.")
+    ],
     grounder: GrounderName = "pocket",
     slice_index: SliceIndex = None,
     window: WindowName = None,
     as_json: AsJson = False,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write an overlay PNG, and heat maps beside it.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write an overlay PNG, and heat maps beside it."),
     ] = None,
     allow_url: AllowUrl = False,
     debug: Debug = False,

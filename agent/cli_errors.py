@@ -1,7 +1,7 @@
-"""What a failure looks like on the command line: one line on standard error and an exit code, never a traceback.
+"""What a failure looks like on the command line: one line on standard error and an exit code, no traceback.
 
-2 is bad usage or input, 1 a run that failed. Knows the names of the project's errors but imports none of them: an
-error can only be of a class whose module is already loaded.
+2 is bad usage or input, 1 a run that failed. Knows the names of the project's errors but imports none of
+them: an error can only be of a class whose module is already loaded.
 """
 
 from __future__ import annotations

