@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from foveate.agent.models.conventions import BoxConventionError
 from foveate.agent.models.profiles import Profile
@@ -67,7 +67,7 @@ class Caller:
         """Runs up to `allowed` calls within `seconds`; `past` are the records of this question's steps."""
         tools = {tool.name: tool for tool in self.make_tools(ctx)}
         ready = [self._ready(ctx, tools, call, config) for call in calls[:allowed]]
-        seen = [_key(step["tool"], step.get("arguments", {})) for step in past]
+        seen = [(_key(step["tool"], step.get("arguments", {})), step.get("ok", True)) for step in past]
         made = Round()
         for item in ready:
             made.looping |= _refuse_repeat(item, seen)
@@ -149,21 +149,28 @@ class _Ready:
 def _with_view(ctx: ToolContext, tool: BaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
     """Fills in the view that the model left out, so that the trace says which one was meant."""
     region, view = arguments.get("region"), arguments.get("view")
-    if "view" not in tool.args or view is not None:
+    if "view" not in _fields(tool) or view is not None:
         return arguments
     if isinstance(region, str) and arguments.get("box") is None:
         return {**arguments, "view": ctx.region(region).view}
     return {**arguments, "view": ctx.view_name(None)}
 
 
-def _refuse_repeat(item: _Ready, seen: list[str]) -> bool:
-    """Refuses a call that was made before in this question; True when it is a loop."""
+def _fields(tool: BaseTool) -> Collection[str]:
+    # tool.args makes a JSON schema each time, which costs more than all the rest of a step
+    schema = tool.args_schema
+    return schema.model_fields if isinstance(schema, type) and issubclass(schema, BaseModel) else tool.args
+
+
+def _refuse_repeat(item: _Ready, seen: list[tuple[str, bool]]) -> bool:
+    """Refuses a call that was made before and went well; one that failed may be tried again. True for a
+    loop."""
     key = _key(item.tool, item.arguments)
-    times = seen.count(key)
-    seen.append(key)
-    if times and item.run is not None:
+    results = [ok for earlier, ok in seen if earlier == key]
+    seen.append((key, True))
+    if any(results) and item.run is not None:
         item.run, item.error = None, "the same call was made before; its result has not changed"
-    return times + 1 >= LOOP_AFTER
+    return len(results) + 1 >= LOOP_AFTER
 
 
 def _key(tool: str, arguments: Mapping[str, Any]) -> str:

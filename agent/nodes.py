@@ -58,7 +58,7 @@ class Nodes:
     profile: Profile
     budget: Budget
     caller: Caller
-    png: Callable[[View], bytes]
+    png: Callable[[View], str]
     use_tools: bool = True
     show_pixels: bool = True
     tool_words: str = ""
@@ -73,18 +73,21 @@ class Nodes:
         lines = {
             n: observe.view_line(self.profile, n, v, self.store.get(v.image_id)) for n, v in views.items()
         }
+        marked = self._marked(state, list(views))
+        told = [observe.marked_line(self.profile, e, views[e.view], self.store.get(e.image)) for e in marked]
         messages: list[AnyMessage] = []
         if not state.get("messages"):
             messages.append(observe.system_message(self.profile, self.use_tools, self.tool_words))
-        messages.append(observe.question_message(self.profile, state["question"], lines))
+        messages.append(observe.question_message(self.profile, state["question"], lines, told))
         usage = state.get("usage") or NO_USAGE
         steps, tokens = len(state.get("steps", [])), usage["input_tokens"] + usage["output_tokens"]
         return AgentState(
             messages=messages,
             views={name: view_record(view) for name, view in views.items()},
-            evidence={},
+            evidence={e.id: evidence_record(e) for e in marked},
             steps=[],
             start=[],
+            marked=[],
             fresh=[],
             asked={"at": time.time(), "steps": steps, "tokens": tokens},
             usage=usage,
@@ -94,6 +97,14 @@ class Nodes:
             stopped_by=None,
             failure=None,
         )
+
+    def _marked(self, state: AgentState, views: Sequence[str]) -> list[Evidence]:
+        """The user's boxes, named after all earlier evidence."""
+        first = len(state.get("evidence", {})) + 1
+        return [
+            Evidence.model_validate({**told, "id": f"E{first + i}", "view": views[0]})
+            for i, told in enumerate(state.get("marked", []))
+        ]
 
     # reason ----------------------------------------------------------------------------------------------
 

@@ -27,14 +27,14 @@ Block = dict[str, Any]
 
 
 class PngCache:
-    """The PNGs of the views used last, so that a long conversation renders each view once."""
+    """The PNGs, in base64, of the views used last, so that a long conversation renders each view once."""
 
     def __init__(self, render: Callable[[View], bytes], size: int = 64) -> None:
         self._render, self._size = render, size
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, str] = OrderedDict()
 
-    def __call__(self, view: View) -> bytes:
-        png = self._kept.pop(view.id, None) or self._render(view)
+    def __call__(self, view: View) -> str:
+        png = self._kept.pop(view.id, None) or base64.b64encode(self._render(view)).decode("ascii")
         self._kept[view.id] = png
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
@@ -98,12 +98,21 @@ def system_message(profile: Profile, use_tools: bool, tools: str) -> SystemMessa
     return SystemMessage("\n\n".join(parts))
 
 
-def question_message(profile: Profile, question: str, lines: Mapping[str, str]) -> HumanMessage:
+def marked_line(profile: Profile, evidence: Evidence, view: View, image: SourceImage) -> str:
+    """A region that the user marked on an opening view."""
+    box = view.frame.from_source(evidence.source_box(image))
+    return prompts.line(profile.style, "given", id=evidence.id, box=box_text(profile, box))
+
+
+def question_message(
+    profile: Profile, question: str, views: Mapping[str, str], marked: Sequence[str] = ()
+) -> HumanMessage:
     """The question under the headers of the views that open it (none in a follow-up on known views)."""
-    if not lines:
+    if not views:
         return HumanMessage([{"type": "text", "text": question}])
-    text = prompts.fill(f"{profile.style}/look.txt", views="\n".join(lines.values()), question=question)
-    return HumanMessage([*(image_ref(name) for name in lines), {"type": "text", "text": text}])
+    lines = "\n".join([*views.values(), *marked])
+    text = prompts.fill(f"{profile.style}/look.txt", views=lines, question=question)
+    return HumanMessage([*(image_ref(name) for name in views), {"type": "text", "text": text}])
 
 
 def reflect_message(profile: Profile, names: Sequence[str], views: Mapping[str, View]) -> HumanMessage:
@@ -117,12 +126,12 @@ def reflect_message(profile: Profile, names: Sequence[str], views: Mapping[str, 
     return HumanMessage([*blocks, {"type": "text", "text": text}])
 
 
-def with_pixels(messages: Sequence[AnyMessage], png: Callable[[str], bytes]) -> list[BaseMessage]:
+def with_pixels(messages: Sequence[AnyMessage], png: Callable[[str], str]) -> list[BaseMessage]:
     """The messages with every image reference replaced by the view's PNG; the originals stay as they are."""
     return [_with_pixels(message, png) for message in messages]
 
 
-def _with_pixels(message: BaseMessage, png: Callable[[str], bytes]) -> BaseMessage:
+def _with_pixels(message: BaseMessage, png: Callable[[str], str]) -> BaseMessage:
     content = message.content
     if isinstance(content, str) or not any(_is_ref(block) for block in content):
         return message
@@ -134,5 +143,5 @@ def _is_ref(block: object) -> bool:
     return isinstance(block, dict) and block.get("type") == "image_ref"
 
 
-def _image(png: bytes) -> Block:
-    return {"type": "image", "base64": base64.b64encode(png).decode("ascii"), "mime_type": "image/png"}
+def _image(png: str) -> Block:
+    return {"type": "image", "base64": png, "mime_type": "image/png"}

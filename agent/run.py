@@ -20,8 +20,10 @@ from foveate.agent.graph import Toolbox, build_graph
 from foveate.agent.models.factory import chat_model
 from foveate.agent.models.profiles import Profile, profile_for
 from foveate.agent.result import Result
-from foveate.agent.state import AgentState, view_record
+from foveate.agent.state import AgentState, evidence_record, view_record
+from foveate.tools.evidence import Evidence, seen_at
 from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View, overview
@@ -82,6 +84,7 @@ class Agent:
         history: Result | None = None,
         *,
         start: Sequence[View] | None = None,
+        boxes: Sequence[Box | Sequence[float]] = (),
         thread: str | None = None,
     ) -> Result:
         """Runs the graph to an answer.
@@ -92,7 +95,7 @@ class Agent:
         result.
         """
         begin = time.perf_counter()
-        state, config = self._prepare(images, question, history, start, thread)
+        state, config = self._prepare(images, question, history, start, boxes, thread)
         end: AgentState = self.graph.invoke(state, config)  # type: ignore[assignment]
         return self._result(end, begin)
 
@@ -103,11 +106,12 @@ class Agent:
         history: Result | None = None,
         *,
         start: Sequence[View] | None = None,
+        boxes: Sequence[Box | Sequence[float]] = (),
         thread: str | None = None,
     ) -> Result:
         """`ask` on an event loop."""
         begin = time.perf_counter()
-        state, config = self._prepare(images, question, history, start, thread)
+        state, config = self._prepare(images, question, history, start, boxes, thread)
         end: AgentState = await self.graph.ainvoke(state, config)  # type: ignore[assignment]
         return self._result(end, begin)
 
@@ -117,6 +121,7 @@ class Agent:
         question: str,
         history: Result | None,
         start: Sequence[View] | None,
+        boxes: Sequence[Box | Sequence[float]],
         thread: str | None,
     ) -> tuple[AgentState, RunnableConfig]:
         if thread is not None and (self._checkpointer is None or history is not None):
@@ -135,6 +140,7 @@ class Agent:
         state["images"] = {**state.get("images", {}), **{self.store.put(i): _told(i) for i in opened}}
         views = list(start) if start is not None else [self._overview(image) for image in opened]
         state["start"] = [view_record(view) for view in views]
+        state["marked"] = [evidence_record(self._marked(box, views)) for box in boxes]
         limit = 20 + 4 * (self.budget.steps + self.budget.repairs)
         config: RunnableConfig = {"recursion_limit": limit, "configurable": {"thread_id": thread or "none"}}
         return state, config
@@ -142,6 +148,14 @@ class Agent:
     def _overview(self, image: SourceImage) -> View:
         small = max(image.plane_size(image.planes[0])) < self.profile.min_side
         return overview(image, self.profile.max_side, upscale=small)
+
+    def _marked(self, box: Box | Sequence[float], views: Sequence[View]) -> Evidence:
+        if not views:
+            raise InputError("A marked box needs the image that it is on; name the image again.")
+        image = self.store.get(views[0].image_id)
+        shown = views[0].frame
+        source = box.to_source() if isinstance(box, Box) else shown.source.box(*box)
+        return seen_at(shown.from_source(source), views[0], image, label="box", tool="user", view_name="")
 
     def _result(self, state: AgentState, begin: float) -> Result:
         return Result.of(state, self.model_name, self.profile.name, time.perf_counter() - begin)

@@ -53,11 +53,12 @@ class Usage(TypedDict):
 
 
 class AgentState(TypedDict, total=False):
-    """`start`: views to open the question with; `images`: id to {name, about}; `fresh`: views not yet
-    shown."""
+    """`start`: views to open the question with; `marked`: boxes of the user on the first of them; `images`:
+    id to {name, about}; `fresh`: views not yet shown."""
 
     question: str
     start: list[dict[str, Any]]
+    marked: list[dict[str, Any]]
     images: Annotated[dict[str, dict[str, str]], merge]
     messages: Annotated[list[AnyMessage], append]
     views: Annotated[dict[str, dict[str, Any]], merge]
