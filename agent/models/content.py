@@ -45,7 +45,7 @@ def _template_message(message: BaseMessage) -> dict[str, Any]:
     return converted
 
 
-def content_blocks(message: BaseMessage) -> list[dict[str, Any]]:
+def content_blocks(message: BaseMessage) -> list[Any]:
     """The content as a list of blocks, empty text left out."""
     content: Any = message.content
     blocks = [content] if isinstance(content, str) else content
@@ -93,7 +93,7 @@ def flatten_tool_turns(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     for message in messages:
         plain = _without_tools(message)
         if flat and type(flat[-1]) is type(plain) and not isinstance(plain, SystemMessage):
-            merged = content_blocks(flat[-1]) + content_blocks(plain)
+            merged: list[Any] = content_blocks(flat[-1]) + content_blocks(plain)
             flat[-1] = type(plain)(content=merged)
         else:
             flat.append(plain)

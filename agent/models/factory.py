@@ -26,7 +26,7 @@ def chat_model(
     """The chat model of a specification.
 
     `api_key_env` names the environment variable that holds the key (default FOVEATE_API_KEY, then
-    OPENAI_API_KEY). `timeout` is seconds per request to a server. Raises ModelError.
+    OPENAI_API_KEY). `timeout` is seconds per reply. Raises ModelError.
     """
     kind, _, rest = spec.partition(":")
     if kind == "openai" and rest:
@@ -38,11 +38,11 @@ def chat_model(
     if spec == "pocket":
         from foveate.agent.models.hf import HFChatModel
 
-        return HFChatModel(path=str(pocket_folder()), max_new_tokens=max_tokens)
+        return HFChatModel(path=str(pocket_folder()), max_new_tokens=max_tokens, max_seconds=timeout)
     if kind == "hf" and rest:
         from foveate.agent.models.hf import HFChatModel
 
-        return HFChatModel(path=rest, max_new_tokens=max_tokens)
+        return HFChatModel(path=rest, max_new_tokens=max_tokens, max_seconds=timeout)
     if kind == "scripted" and rest:
         from foveate.agent.models.scripted import ScriptedChatModel
 

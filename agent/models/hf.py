@@ -4,11 +4,7 @@ Loads lazily, once per process and path; decodes greedily unless told otherwise;
 the file holds (bf16 is 10-20 times slower there). Never runs code from a checkpoint. Knows no graph.
 """
 
-import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -25,81 +21,10 @@ from pydantic import Field
 
 from foveate.agent.models.content import flatten_tool_turns, template_messages
 from foveate.agent.models.errors import ModelError
+from foveate.agent.models.loading import Loaded, first_line, load
 from foveate.agent.models.parsing import calls_in_text
-from foveate.agent.models.processors import load_processor
-from foveate.agent.models.profiles import Profile, profile_for
-
-_LOADED: dict[tuple[str, str], "Loaded"] = {}
-_LOADING = threading.Lock()
-_log = logging.getLogger(__name__)
-
-
-@dataclass
-class Loaded:
-    """A model in memory. `ends` are token ids that end a reply."""
-
-    model: Any
-    processor: Any
-    device: str
-    context: int
-    ends: frozenset[int]
-    trims: frozenset[int] = field(default_factory=frozenset)
-
-
-def load(path: str, device: str) -> Loaded:
-    """The model of a path or id, loaded at most once per process. Raises ModelError."""
-    key = (str(Path(path).resolve()) if Path(path).exists() else path, device)
-    with _LOADING:
-        if key not in _LOADED:
-            _LOADED[key] = _load(path, device)
-        return _LOADED[key]
-
-
-def _load(path: str, device: str) -> Loaded:
-    import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
-
-    local = Path(path).is_dir()
-    if not local and (path.startswith((".", "/", "~")) or path.count("/") != 1):
-        raise ModelError(f"there is no model folder {path}")
-    dtype: Any = torch.float32 if device == "cpu" else "auto"
-    try:
-        config = AutoConfig.from_pretrained(path, local_files_only=local, trust_remote_code=False)
-        model = AutoModelForImageTextToText.from_pretrained(
-            path, config=config, dtype=dtype, local_files_only=local, trust_remote_code=False
-        )
-        processor = load_processor(path, config.model_type, local)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
-        raise ModelError(f"the model {path} does not load: {_first_line(error)}") from error
-    model = model.to(device).eval()
-    _clean_generation(model)
-    return Loaded(model, processor, device, _context(config), *_special_ids(model, processor))
-
-
-def _clean_generation(model: Any) -> None:
-    """Sampling settings of a checkpoint mean nothing to greedy decoding and only raise warnings."""
-    for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "max_length"):
-        setattr(model.generation_config, name, None)
-
-
-def _context(config: Any) -> int:
-    text = config.get_text_config()
-    return int(getattr(text, "max_position_embeddings", 0) or 0)
-
-
-def _special_ids(model: Any, processor: Any) -> tuple[frozenset[int], frozenset[int]]:
-    declared = model.generation_config.eos_token_id
-    if declared is None:
-        declared = processor.tokenizer.eos_token_id
-    ends = frozenset(declared if isinstance(declared, list) else [declared]) - {None}
-    tokenizer = processor.tokenizer
-    return ends, ends | ({tokenizer.pad_token_id, tokenizer.bos_token_id} - {None})
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[
-        :200
-    ]
+from foveate.agent.models.profile import Profile
+from foveate.agent.models.profiles import profile_for
 
 
 class HFChatModel(BaseChatModel):
@@ -111,6 +36,7 @@ class HFChatModel(BaseChatModel):
 
     path: str
     max_new_tokens: int = 512
+    max_seconds: float | None = None  # stops a reply that nobody waits for any more
     device: str = ""  # "" means: a GPU if there is one
     temperature: float = 0.0
     seed: int = 0
@@ -176,6 +102,7 @@ class HFChatModel(BaseChatModel):
             out = ready.model.generate(
                 **inputs,
                 max_new_tokens=room,
+                max_time=self.max_seconds,
                 logits_processor=LogitsProcessorList(self.logits_processors),
                 **sampling,
             )
@@ -203,7 +130,7 @@ def _inputs(ready: Loaded, profile: Profile, messages: list[BaseMessage], tools:
         raise
     except Exception as error:  # Jinja templates raise anything
         raise ModelError(
-            f"the model's chat template refused the conversation: {_first_line(error)}"
+            f"the model's chat template refused the conversation: {first_line(error)}"
         ) from error
     return inputs.to(ready.device)
 
@@ -242,6 +169,7 @@ def _result(
 ) -> ChatResult:
     kept = [token for token in tokens if token not in ready.trims]
     text = ready.processor.tokenizer.decode(kept, skip_special_tokens=False)
+    stopped = any(word in text for word in stop or [])
     for word in stop or []:
         text = text.split(word, 1)[0]
     ended = any(token in ready.ends for token in tokens[-1:])
@@ -249,7 +177,7 @@ def _result(
     if profile.tool_calls == "hermes" and "<tool_call>" in text:
         parsed, _ = calls_in_text(text)
         calls = [ToolCall(name=c.name, args=c.arguments, id=c.id, type="tool_call") for c in parsed]
-    finish = "tool_calls" if calls else ("length" if not ended and len(tokens) >= room else "stop")
+    finish = "tool_calls" if calls else "stop" if ended or stopped else "length"
     usage = UsageMetadata(input_tokens=given, output_tokens=len(tokens), total_tokens=given + len(tokens))
     message = AIMessage(
         content=text.split("<tool_call>", 1)[0].strip() if calls else text.strip(),

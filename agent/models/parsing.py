@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from foveate.agent.models.boxtext import BoxTextError
-from foveate.agent.models.profiles import Profile
+from foveate.agent.models.profile import Profile
 
 ANSWER = "answer"
 MAX_REPLY_CHARS = 100_000

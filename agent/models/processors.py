@@ -31,7 +31,8 @@ def load_processor(path: str, model_type: str, local_only: bool) -> Any:
     if has_torchvision() or model_type not in QWEN_PROCESSORS:
         from transformers import AutoProcessor
 
-        return AutoProcessor.from_pretrained(path, local_files_only=local_only, trust_remote_code=False)
+        stock: Any = AutoProcessor  # untyped in transformers
+        return stock.from_pretrained(path, local_files_only=local_only, trust_remote_code=False)
     return _load_image_only(path, QWEN_PROCESSORS[model_type], local_only)
 
 
@@ -51,6 +52,7 @@ def image_only_class(stock: tuple[str, str]) -> type[Any]:
 
     from transformers.processing_utils import ProcessorMixin
 
+    mixin: Any = ProcessorMixin  # untyped in transformers
     base = getattr(import_module(stock[0]), stock[1])
 
     def __init__(
@@ -62,9 +64,9 @@ def image_only_class(stock: tuple[str, str]) -> type[Any]:
         for kind in ("start", "end"):
             setattr(self, f"vision_{kind}_token", f"<|vision_{kind}|>")
             setattr(self, f"vision_{kind}_token_id", tokenizer.convert_tokens_to_ids(f"<|vision_{kind}|>"))
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+        mixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
-    # The name is what transformers writes into processor_config.json, so that any machine loads the stock one.
+    # transformers writes the name into processor_config.json, so that another machine loads the stock class.
     return type(stock[1], (base,), {"__init__": __init__, "__module__": __name__})
 
 
