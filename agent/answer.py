@@ -132,6 +132,16 @@ def grounded(
     )
 
 
+def without_unknown(given: AnswerArguments, known: Iterable[str]) -> AnswerArguments:
+    """The answer without boxes and without citations of what was never found, should no repair come."""
+    names = set(known)
+    claims = [
+        claim.model_copy(update={"evidence": [n for n in claim.evidence if n in names], "box": None})
+        for claim in given.claims
+    ]
+    return given.model_copy(update={"claims": claims})
+
+
 def only_supported(answer: GroundedAnswer) -> GroundedAnswer | None:
     """The answer reduced to its supported claims; None when there is none."""
     kept = tuple(claim for claim in answer.claims if claim.supported)

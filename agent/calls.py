@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,8 @@ from foveate.tools.wording import error as error_line
 log = logging.getLogger(__name__)
 MAX_ARGUMENTS = 2_000
 """Characters of one call's arguments, as JSON; longer ones are refused and not kept."""
+MAX_FOREIGN = 1_000
+"""Characters of the words of a tool that is not one of the look tools."""
 LOOP_AFTER = 3
 """The same call made this many times in one question is a loop."""
 
@@ -183,9 +186,16 @@ def _result(item: _Ready, outcome: Outcome[Any] | None) -> tuple[ToolArtifact | 
     if outcome.late:
         return None, "the time budget ended before the tool did"
     if outcome.error is None:
-        artifact = outcome.value.artifact if outcome.value is not None else None
-        return (artifact, None) if isinstance(artifact, ToolArtifact) else (None, "the tool gave no result")
+        return _artifact(outcome.value), None
     return None, _reason(item.tool, outcome.error)
+
+
+def _artifact(message: Any) -> ToolArtifact:
+    """What the tool made; a tool from elsewhere, without an artifact of ours, has only its words."""
+    if isinstance(message, ToolMessage) and isinstance(message.artifact, ToolArtifact):
+        return message.artifact
+    told = message.text if isinstance(message, ToolMessage) else str(message)
+    return ToolArtifact(facts={"tool": "foreign", "told": told[:MAX_FOREIGN]})
 
 
 def _reason(tool: str, error: Exception) -> str:

@@ -20,9 +20,11 @@ from langgraph.graph.state import CompiledStateGraph
 from foveate.agent.answer import AnswerArguments
 from foveate.agent.budget import Budget
 from foveate.agent.calls import Caller
+from foveate.agent.conclude import Concluder
 from foveate.agent.models.profiles import Profile
 from foveate.agent.nodes import Nodes
-from foveate.agent.observe import PngCache
+from foveate.agent.observe import PngCache, structured
+from foveate.agent.reason import Reasoner
 from foveate.agent.state import AgentState
 from foveate.tools.arguments import about
 from foveate.tools.context import ToolContext
@@ -53,20 +55,12 @@ def build_graph(
     """
     toolbox = tools or make_tools
     schemas = tool_schemas(toolbox(ToolContext(store, {}, {}, grounder)) if use_tools else [])
-    takes_tools = profile.tool_calls in ("native", "hermes")
-    nodes = Nodes(
-        model=model.bind_tools(schemas) if takes_tools else model,
-        store=store,
-        grounder=grounder,
-        profile=profile,
-        budget=budget,
-        caller=Caller(profile, toolbox),
-        png=PngCache(store.view_png),
-        use_tools=use_tools,
-        show_pixels=show_pixels,
-        tool_words="\n".join(json.dumps(schema["function"]) for schema in schemas),
-    )
-    return _wired(nodes).compile(checkpointer=checkpointer, name="foveate")
+    words = "\n".join(json.dumps(schema["function"]) for schema in schemas)
+    nodes = Nodes(store, grounder, profile, budget, Caller(profile, toolbox), use_tools, words)
+    bound = model.bind_tools(schemas) if structured(profile) else model
+    reasoner = Reasoner(bound, profile, budget, PngCache(store.view_png), show_pixels)
+    graph = _wired(nodes, reasoner, Concluder(store, profile))
+    return graph.compile(checkpointer=checkpointer, name="foveate")
 
 
 def tool_schemas(tools: Sequence[BaseTool]) -> list[dict[str, Any]]:
@@ -76,14 +70,16 @@ def tool_schemas(tools: Sequence[BaseTool]) -> list[dict[str, Any]]:
     return [*(convert_to_openai_tool(tool) for tool in tools), answer]
 
 
-def _wired(nodes: Nodes) -> StateGraph[AgentState, None, AgentState, AgentState]:
+def _wired(
+    nodes: Nodes, reasoner: Reasoner, concluder: Concluder
+) -> StateGraph[AgentState, None, AgentState, AgentState]:
     graph = StateGraph(AgentState)
     graph.add_node("look", nodes.look)
-    graph.add_node("reason", RunnableLambda(nodes.reason, afunc=nodes.areason, name="reason"))
+    graph.add_node("reason", RunnableLambda(reasoner.reason, afunc=reasoner.areason, name="reason"))
     graph.add_node("act", nodes.act)
     graph.add_node("reflect", nodes.reflect)
     graph.add_node("repair", nodes.repair)
-    graph.add_node("answer", nodes.answer)
+    graph.add_node("answer", concluder.answer)
     graph.add_edge(START, "look")
     graph.add_edge("look", "reason")
     graph.add_conditional_edges("reason", _after_reason, ["act", "answer", "repair"])

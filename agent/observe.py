@@ -41,6 +41,11 @@ class PngCache:
         return png
 
 
+def structured(profile: Profile) -> bool:
+    """Whether calls and their results have messages of their own kind, and are not mere text."""
+    return profile.tool_calls in ("native", "hermes")
+
+
 def image_ref(view: str) -> Block:
     return {"type": "image_ref", "view": view}
 
@@ -88,12 +93,14 @@ def result_text(
 
 def system_message(profile: Profile, use_tools: bool, tools: str) -> SystemMessage:
     """The instructions; `tools` describes the tools to families that have no channel for them."""
-    name = f"{profile.style}/system{'' if use_tools else '_no_tools'}.txt"
+    name = "system_no_tools" if not use_tools else "system"
+    if profile.tool_calls == "none":
+        name = "system_plain"
+    text = prompts.text(f"{profile.style}/{name}.txt")
     if profile.style == "compact":
-        return SystemMessage(prompts.text(name))
-    boxes = prompts.text(f"boxes/{profile.box_instruction}.txt")
-    parts = [prompts.text(name), boxes]
-    if use_tools and profile.tool_calls == "json_text":
+        return SystemMessage(text)
+    parts = [text, prompts.text(f"boxes/{profile.box_instruction}.txt")]
+    if profile.tool_calls == "json_text":
         parts.append(prompts.fill("full/json_tools.txt", tools=tools))
     return SystemMessage("\n\n".join(parts))
 
@@ -108,11 +115,13 @@ def question_message(
     profile: Profile, question: str, views: Mapping[str, str], marked: Sequence[str] = ()
 ) -> HumanMessage:
     """The question under the headers of the views that open it (none in a follow-up on known views)."""
-    if not views:
-        return HumanMessage([{"type": "text", "text": question}])
+    refs = [image_ref(name) for name in views]
+    if not views or profile.tool_calls == "none":
+        # families without calls know one image and one question, and no names of views
+        return HumanMessage([*refs, {"type": "text", "text": question}])
     lines = "\n".join([*views.values(), *marked])
     text = prompts.fill(f"{profile.style}/look.txt", views=lines, question=question)
-    return HumanMessage([*(image_ref(name) for name in views), {"type": "text", "text": text}])
+    return HumanMessage([*refs, {"type": "text", "text": text}])
 
 
 def reflect_message(profile: Profile, names: Sequence[str], views: Mapping[str, View]) -> HumanMessage:
@@ -129,6 +138,22 @@ def reflect_message(profile: Profile, names: Sequence[str], views: Mapping[str, 
 def with_pixels(messages: Sequence[AnyMessage], png: Callable[[str], str]) -> list[BaseMessage]:
     """The messages with every image reference replaced by the view's PNG; the originals stay as they are."""
     return [_with_pixels(message, png) for message in messages]
+
+
+def merged(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """The messages with neighbouring user messages made one, for chat templates that want strict turns."""
+    out: list[AnyMessage] = []
+    for message in messages:
+        if out and isinstance(message, HumanMessage) and isinstance(out[-1], HumanMessage):
+            out[-1] = HumanMessage([*_blocks(out[-1]), *_blocks(message)])
+        else:
+            out.append(message)
+    return out
+
+
+def _blocks(message: BaseMessage) -> list[Any]:
+    content = message.content
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
 
 
 def _with_pixels(message: BaseMessage, png: Callable[[str], str]) -> BaseMessage:

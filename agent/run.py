@@ -7,6 +7,7 @@ command line and no provider.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,9 @@ class Agent:
 
         `history` is an earlier result whose conversation goes on: its views and evidence keep their names,
         and `images` may be empty. `start` opens the question with views of your own instead of overviews.
-        Raises InputError or the image's own error for a bad input; what goes wrong later is told in the
-        result.
+        `boxes` marks regions to ask about (E1, E2… in the conversation): boxes with a frame, or four numbers
+        in source pixels of the slice that the first view shows. Raises InputError or the image's own error
+        for a bad input; what goes wrong later is told in the result.
         """
         begin = time.perf_counter()
         state, config = self._prepare(images, question, history, start, boxes, thread)
@@ -133,7 +135,9 @@ class Agent:
                 f"{len(given)} images were given; at most {MAX_IMAGES} can be asked about at once."
             )
         opened = [image if isinstance(image, SourceImage) else _open(image) for image in given]
-        if not opened and history is None and thread is None:
+        config = self._config(thread)
+        known = history.state if history is not None else self._stored(config)
+        if not opened and not known.get("views"):
             raise InputError("No image was given; name at least one.")
         state = AgentState(**history.state) if history is not None else AgentState()
         state["question"] = question
@@ -141,9 +145,15 @@ class Agent:
         views = list(start) if start is not None else [self._overview(image) for image in opened]
         state["start"] = [view_record(view) for view in views]
         state["marked"] = [evidence_record(self._marked(box, views)) for box in boxes]
-        limit = 20 + 4 * (self.budget.steps + self.budget.repairs)
-        config: RunnableConfig = {"recursion_limit": limit, "configurable": {"thread_id": thread or "none"}}
         return state, config
+
+    def _config(self, thread: str | None) -> RunnableConfig:
+        limit = 20 + 4 * (self.budget.steps + self.budget.repairs)
+        # without a thread of its own, a question on a checkpointed agent must not fall into anybody's thread
+        return {"recursion_limit": limit, "configurable": {"thread_id": thread or uuid.uuid4().hex}}
+
+    def _stored(self, config: RunnableConfig) -> dict[str, Any]:
+        return {} if self._checkpointer is None else self.graph.get_state(config).values
 
     def _overview(self, image: SourceImage) -> View:
         small = max(image.plane_size(image.planes[0])) < self.profile.min_side

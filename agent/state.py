@@ -6,9 +6,10 @@ store it. Views and evidence are kept as JSON forms; `views_of` and `evidence_of
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, TypedDict
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import AIMessage, AnyMessage
 
 from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.views import View
@@ -52,6 +53,9 @@ class Usage(TypedDict):
     model_seconds: float
 
 
+NO_USAGE = Usage(input_tokens=0, output_tokens=0, calls=0, unreported=0, model_seconds=0.0)
+
+
 class AgentState(TypedDict, total=False):
     """`start`: views to open the question with; `marked`: boxes of the user on the first of them; `images`:
     id to {name, about}; `fresh`: views not yet shown."""
@@ -91,3 +95,24 @@ def view_record(view: View) -> dict[str, Any]:
 
 def evidence_record(evidence: Evidence) -> dict[str, Any]:
     return evidence.model_dump(mode="json", exclude_defaults=True)
+
+
+def past_steps(state: AgentState) -> list[dict[str, Any]]:
+    """The records of the present question's steps."""
+    return state["steps"][state["asked"]["steps"] :]
+
+
+def seconds_spent(state: AgentState) -> float:
+    """Wall time since the present question was asked."""
+    return time.time() - state["asked"]["at"]
+
+
+def tokens_spent(state: AgentState) -> int:
+    """Tokens that the present question has used, as far as they were reported."""
+    usage = state["usage"]
+    return usage["input_tokens"] + usage["output_tokens"] - state["asked"]["tokens"]
+
+
+def turn_of(state: AgentState) -> int:
+    """How many replies the model has given in the whole conversation."""
+    return sum(isinstance(message, AIMessage) for message in state["messages"])

@@ -13,7 +13,7 @@ from langchain_core.tools import ToolException
 
 from foveate.tools.evidence import Evidence
 from foveate.tools.grounding.protocol import Grounder
-from foveate.tools.imaging.frames import Box
+from foveate.tools.imaging.frames import Box, BoxError
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
@@ -81,8 +81,11 @@ class ToolContext:
             evidence.slice,
         ):
             raise ToolError(f"{region} was seen on another slice or image than {name}")
-        source = evidence.source_box(self.image(shown))
-        return Target(name, shown, shown.frame.from_source(source), evidence)
+        try:
+            box_shown = shown.frame.from_source(evidence.source_box(self.image(shown)))
+        except BoxError:
+            raise ToolError(f"{region} does not lie in {name}") from None
+        return Target(name, shown, box_shown, evidence)
 
 
 Corners = tuple[float, float, float, float]

@@ -25,6 +25,8 @@ def observation(
     """The text of a result whose views and evidence have been named; `boxes` has one text per evidence."""
     facts = dict(artifact.facts)
     tool = facts["tool"]
+    if "told" in facts:
+        return str(facts["told"])
     if tool == "ground":
         return _ground(style, facts, evidence, boxes)
     if tool == "measure":
