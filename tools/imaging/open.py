@@ -22,6 +22,7 @@ from foveate.tools.imaging.quiet import quiet
 
 PathLike = str | os.PathLike[str]
 KNOWN = "PNG, JPEG, TIFF, WebP, BMP, GIF, DICOM, NIfTI or NRRD"
+_NOTHING = "No file was given; give an image file or a folder with one DICOM series."
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _START = 540  # as long as the longer of the two NIfTI headers
 _RASTER = {
@@ -50,8 +51,21 @@ def open_image(
     bounds = limits or Limits()
     if convention not in ("radiological", "neurological"):
         raise ValueError(f"The convention {convention!r} is unknown; take 'radiological' or 'neurological'.")
+    try:
+        return _open(path, bounds, allow_url, convention)
+    except ImageError as error:
+        sentence = str(error)
+    # raised anew: the first error's context and frames lead to the library's error, which quotes values
+    raise ImageError(sentence)
+
+
+def _open(
+    path: PathLike | Sequence[PathLike], bounds: Limits, allow_url: bool, convention: ViewingConvention
+) -> SourceImage:
     if not isinstance(path, str | os.PathLike):
         return _open_list(list(path), bounds, allow_url, convention)
+    if not os.fspath(path):
+        raise ImageError(_NOTHING)
     if _URL.match(os.fspath(path)):
         return _open_url(os.fspath(path), bounds, allow_url, convention)
     return _open_path(Path(path), shown_name(path), bounds, convention)
@@ -61,9 +75,9 @@ def _open_list(
     paths: list[PathLike], limits: Limits, allow_url: bool, convention: ViewingConvention
 ) -> SourceImage:
     if not paths:
-        raise ImageError("No file was given; give an image file or a folder with one DICOM series.")
+        raise ImageError(_NOTHING)
     if len(paths) == 1:
-        return open_image(paths[0], limits=limits, allow_url=allow_url, convention=convention)
+        return _open(paths[0], limits, allow_url, convention)
     from foveate.tools.imaging.series import load_series
 
     name = f"The list of {len(paths)} files starting with {shown_name(paths[0])}"

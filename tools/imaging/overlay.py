@@ -88,7 +88,7 @@ def _outline(pen: _Pen, box: Rectangle, color: tuple[int, int, int]) -> None:
     x0, y0 = round(box[0]), round(box[1])
     x1, y1 = max(x0, round(box[2]) - 1), max(y0, round(box[3]) - 1)
     width, height = pen.picture.size
-    for grown, paint, thick in ((pen.line + 2, _DARK, 1), (pen.line + 1, color, pen.line), (1, _DARK, 1)):
+    for grown, paint, thick in ((pen.line + 2, _DARK, 1), (1, _DARK, 1), (pen.line + 1, color, pen.line)):
         # at the picture's edge the line comes inside rather than being lost
         left, top = min(max(x0 - grown, 0), width - 1), min(max(y0 - grown, 0), height - 1)
         right, bottom = min(x1 + grown, width - 1), min(y1 + grown, height - 1)

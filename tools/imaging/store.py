@@ -48,6 +48,9 @@ class ImageStore:
     def get(self, image_id: str) -> SourceImage:
         """The image of that id. Raises StoreError."""
         image = self._images.get(image_id)
+        if image is not None and self._folder is not None and not self._path(image_id).exists():
+            del self._images[image_id]  # deleted through another store on the same folder
+            image = None
         if image is None:
             image = image_from_blob(self.get_bytes(image_id))
             image.__dict__["id"] = image_id  # the hash of these very bytes

@@ -97,6 +97,8 @@ def overview(
 
     Smaller images keep their size unless ``upscale``.
     """
+    if max_side < 1:
+        raise ViewError(f"A view with {max_side} pixels a side cannot be made; give 1 or more.")
     plane = plane or image.planes[0]
     index = image.slice_count(plane) // 2 if slice_index is None else slice_index
     image.check_slice(plane, index)
@@ -138,13 +140,14 @@ def zoom(view: View, box: Box | None, factor: float | None = None, target_side: 
     neither the longest side stays that of the view. Without a box, ``factor`` (above 1) looks at the
     middle of the view at the view's own size.
     """
+    own_side = max(view.width, view.height)
     if box is None:
         box = _middle(view, factor)
-        target_side, factor = target_side or max(view.width, view.height), None
+        target_side, factor = own_side if target_side is None else target_side, None
     if factor is not None and target_side is not None:
         raise ViewError("A zoom takes a factor or a target side, not both.")
     if factor is None:
-        factor = (target_side or max(view.width, view.height)) / max(box.width, box.height)
+        factor = (own_side if target_side is None else target_side) / max(box.width, box.height)
     if not 0 < factor < 1e6:
         raise ViewError(f"The zoom factor {factor:g} cannot be used: give a number above zero.")
     region = view.frame.to_source(box).as_tuple()
