@@ -35,6 +35,7 @@ MAX_KEPT_REPLY = 2_000
 """Characters of a reply that did not parse that are kept in the conversation; more cannot help to repair
 it."""
 MAX_FAILURE = 200
+MAX_CLAIM = 200
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ class Reasoner:
         if parsed.error is not None:
             return AIMessage(text[:MAX_KEPT_REPLY]), Pending(error=parsed.error)
         first = len(state["steps"]) + 1
+        if self.profile.tool_calls == "none" and parsed.answer is not None:
+            return AIMessage(text), Pending(answer=_named_claims(parsed.answer))
         if parsed.answer is not None:
             calls = [{"name": "answer", "args": parsed.answer, "id": call_id(first)}]
             pending = Pending(answer=parsed.answer, answer_id=call_id(first))
@@ -118,6 +121,12 @@ class Reasoner:
             pending = Pending(calls=calls)
         split = observe.structured(self.profile)
         return (AIMessage(parsed.text, tool_calls=calls) if split else AIMessage(text)), pending
+
+
+def _named_claims(answer: dict[str, Any]) -> dict[str, Any]:
+    """A family that writes bare boxes in prose means the prose by them."""
+    claims = [{**claim, "text": claim["text"] or answer["text"][:MAX_CLAIM]} for claim in answer["claims"]]
+    return {**answer, "claims": claims}
 
 
 def call_id(number: int) -> str:
