@@ -12,10 +12,10 @@ from dataclasses import dataclass
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 _PALIGEMMA_SEGMENT = re.compile(
-    r"\s*<loc(\d{4})><loc(\d{4})><loc(\d{4})><loc(\d{4})>\s*(?:<seg\d{3}>)*([^<>]*)", re.DOTALL
+    r"\s*<loc(\d{4})><loc(\d{4})><loc(\d{4})><loc(\d{4})>\s*(?:<seg\d{3}>)*([^<>]*)", re.DOTALL | re.ASCII
 )
-_FLORENCE_RUN = re.compile(r"([^<>]*)((?:<loc_\d+>)+)")
-_MAIRA_BOX = re.compile(r"<box><x(\d+)><y(\d+)><x(\d+)><y(\d+)></box>")
+_FLORENCE_RUN = re.compile(r"([^<>]*)((?:<loc_\d+>)+)", re.ASCII)
+_MAIRA_BOX = re.compile(r"<box><x(\d+)><y(\d+)><x(\d+)><y(\d+)></box>", re.ASCII)
 
 
 class BoxTextError(ValueError):
@@ -45,7 +45,7 @@ def _numbers(groups: Sequence[str]) -> tuple[float, ...]:
 
 def _form(name: str, pattern: str, opening: str, write: Callable[[TextBox], str], joint: str) -> BoxText:
     """A regular form: group 1 is the label, groups 2 to 5 the numbers; `opening` occurs once per box."""
-    compiled = re.compile(pattern, re.DOTALL)
+    compiled = re.compile(pattern, re.DOTALL | re.ASCII)
 
     def parse(text: str) -> tuple[TextBox, ...]:
         found = [
@@ -71,7 +71,7 @@ def _json_form(key: str) -> BoxText:
         body = fenced.group(1) if fenced else text
         try:
             loaded = json.loads(body.strip())
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
             raise BoxTextError(f'"{key}" is written outside a JSON list: {_first_line(error)}') from None
         items = loaded if isinstance(loaded, list) else [loaded]
         return tuple(_json_box(item, key) for item in items if not isinstance(item, dict) or key in item)
@@ -87,7 +87,7 @@ def _json_box(item: object, key: str) -> TextBox:
     if not isinstance(numbers, list) or len(numbers) != 4 or not all(_is_number(n) for n in numbers):
         raise BoxTextError(f'"{key}" must be a list of four numbers')
     label = item.get("label", "") if isinstance(item, dict) else ""
-    return TextBox(label if isinstance(label, str) else "", tuple(float(n) for n in numbers))
+    return TextBox(label if isinstance(label, str) else "", _numbers([str(n) for n in numbers]))
 
 
 def _parse_paligemma(text: str) -> tuple[TextBox, ...]:

@@ -4,6 +4,7 @@
 no prompt. Providers are imported only when they are asked for.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -52,9 +53,10 @@ def chat_model(
 
 def pocket_folder() -> Path:
     """Where the pocket model's weights lie in this installation. Raises ModelError when they are missing."""
-    import foveate.pocket
-
-    folder = Path(next(iter(foveate.pocket.__path__))) / "weights" / "vlm"
+    # found, not imported: the embedded models are reached by path
+    found = find_spec("foveate.pocket")
+    places = list(found.submodule_search_locations or []) if found else []
+    folder = Path(places[0] if places else "foveate/pocket") / "weights" / "vlm"
     if not (folder / "config.json").is_file():
-        raise ModelError(f"the pocket model's weights are missing: {folder} has no config.json")
+        raise ModelError(f"the pocket model's weights are missing: there is no {folder / 'config.json'}")
     return folder

@@ -64,7 +64,7 @@ class ServerChatModel(ChatOpenAI):
     ) -> ChatResult:
         messages, kwargs = self._prepared(messages, kwargs)
         try:
-            return super()._generate(messages, stop, run_manager, **kwargs)
+            return _with_a_choice(super()._generate(messages, stop, run_manager, **kwargs))
         except Exception as error:
             raise self._translated(error) from None
 
@@ -77,7 +77,7 @@ class ServerChatModel(ChatOpenAI):
     ) -> ChatResult:
         messages, kwargs = self._prepared(messages, kwargs)
         try:
-            return await super()._agenerate(messages, stop, run_manager, **kwargs)
+            return _with_a_choice(await super()._agenerate(messages, stop, run_manager, **kwargs))
         except Exception as error:
             raise self._translated(error) from None
 
@@ -121,6 +121,12 @@ def check_base_url(base_url: str) -> None:
         usable = False
     if not usable:
         raise ModelError("the base URL must look like http://HOST:PORT/v1")
+
+
+def _with_a_choice(result: ChatResult) -> ChatResult:
+    if not result.generations:
+        raise ValueError("no choices")
+    return result
 
 
 def _server_body(name: str, max_tokens: int) -> dict[str, Any]:

@@ -23,14 +23,17 @@ HERMES_TEMPLATE = (
     "</tools><|im_end|>\n{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for b in m['content'] %}"
-    "{% if b['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ b['text'] }}{% endif %}"
+    "{% if b['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ b['text'] }}"
+    "{% endif %}"
     "{% endfor %}{% endif %}"
-    "{% for c in m['tool_calls'] or [] %}\n<tool_call>\n{{ c['function'] | tojson }}\n</tool_call>{% endfor %}"
+    "{% for c in m['tool_calls'] or [] %}"
+    "\n<tool_call>\n{{ c['function'] | tojson }}\n</tool_call>{% endfor %}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 PLAIN_TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }}: {% for b in m['content'] %}"
-    "{% if b['type'] == 'image' %}<image>{% else %}{{ b['text'] }}{% endif %}{% endfor %}\n{% endfor %}assistant:"
+    "{% if b['type'] == 'image' %}<image>{% else %}{{ b['text'] }}{% endif %}{% endfor %}\n{% endfor %}"
+    "assistant:"
 )
 
 
