@@ -1,4 +1,4 @@
-"""Damaged files: cut anywhere, with any bytes changed, they open or end in one ImageError, and never otherwise."""
+"""Damaged files, cut anywhere or with any bytes changed, open or end in one ImageError."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def dicom(build: Any, kind: str, bundled: Any) -> bytes:
         )
         return data if kind == "dicom" else data[data.index(b"\x08\x00\x16\x00") :]
     if kind == "dicom enhanced":
-        return Path(bundled("liver_expb_1frame.dcm")).read_bytes()[:9000]
+        return Path(bundled("liver_expb_1frame.dcm")).read_bytes()
     if kind == "dicom palette":
         ds = pydicom.dcmread(bundled("examples_palette.dcm"))
         ds.Rows, ds.PixelData = 4, ds.PixelData[: 4 * ds.Columns]
@@ -88,8 +88,6 @@ def opens_or_is_told(path: Path, data: bytes) -> SourceImage | None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_whole_file_opens(files: dict[str, bytes], path: Path, kind: str) -> None:
-    if kind == "dicom enhanced":
-        pytest.skip("shortened on purpose")
     assert opens_or_is_told(path, files[kind]) is not None
 
 

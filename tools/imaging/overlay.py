@@ -53,10 +53,8 @@ def blend_heatmap(rgb: Image.Image, heat: npt.NDArray[np.floating], strength: fl
 
     A map of another size is stretched to the picture. Raises ValueError for values outside 0..1 or NaN.
     """
-    if heat.ndim != 2 or not heat.size or not (np.nanmin(heat) >= 0 and np.nanmax(heat) <= 1):
+    if heat.ndim != 2 or not heat.size or not ((heat >= 0) & (heat <= 1)).all():  # NaN fails both
         raise ValueError("A heat map has two dimensions and values from 0 to 1.")
-    if np.isnan(heat).any():
-        raise ValueError("A heat map must not hold NaN.")
     scaled = Image.fromarray(heat.astype(np.float32)).resize(rgb.size, Image.Resampling.BILINEAR)
     values = np.clip(np.asarray(scaled), 0.0, 1.0)
     channels = zip(*_HEAT_COLORS, strict=True)
