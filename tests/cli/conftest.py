@@ -56,7 +56,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[..., str]:
-    """Writes a trace with these replies, each a list of (tool, arguments) or a text; returns the model spec."""
+    """Writes a trace with these replies, each [(tool, arguments), …] or a text; returns the model spec."""
 
     def write(*replies: Sequence[tuple[str, dict[str, Any]]] | str) -> str:
         path = tmp_path / "script.json"
@@ -70,7 +70,8 @@ def _reply(number: int, reply: Sequence[tuple[str, dict[str, Any]]] | str) -> di
     if isinstance(reply, str):
         return {"content": reply}
     calls = [
-        {"name": tool, "args": arguments, "id": f"call{number}{i}"} for i, (tool, arguments) in enumerate(reply)
+        {"name": tool, "args": arguments, "id": f"call{number}{i}"}
+        for i, (tool, arguments) in enumerate(reply)
     ]
     return {"content": "", "tool_calls": calls}
 

@@ -18,7 +18,9 @@ RUN_KEYS = {"seconds", "stopped_by"}
 
 
 def test_json_is_the_contract_and_alone_on_standard_output(foveate: Foveate, picture: Path, script) -> None:
-    ran = foveate("ask", picture, "-q", "How wide?", "-m", script(*measured()), "--grounder", "none", "--json")
+    ran = foveate(
+        "ask", picture, "-q", "How wide?", "-m", script(*measured()), "--grounder", "none", "--json"
+    )
     assert ran.code == 0
     assert ran.out.count("\n") == 1 and ran.json.keys() >= ANSWER_KEYS | RUN_KEYS
     [evidence] = ran.json["evidence"]
@@ -39,7 +41,9 @@ def test_people_see_question_steps_answer_and_evidence(foveate: Foveate, picture
         assert word in ran.out
 
 
-def test_out_holds_overlay_answer_trace_and_page(foveate: Foveate, picture: Path, script, tmp_path: Path) -> None:
+def test_out_holds_overlay_answer_trace_and_page(
+    foveate: Foveate, picture: Path, script, tmp_path: Path
+) -> None:
     out = tmp_path / "deep" / "run"
     model = script(*measured("<script>alert(1)</script>"))
     ran = foveate("ask", picture, "-q", "Q?", "-m", model, "--grounder", "none", "--json", "--out", out)
@@ -57,9 +61,21 @@ def test_out_holds_overlay_answer_trace_and_page(foveate: Foveate, picture: Path
     assert 'src="data:image/webp' in page and 'src="http' not in page
 
 
-def test_a_trace_is_a_script_that_gives_the_same_answer(foveate: Foveate, picture: Path, script, tmp_path) -> None:
+def test_a_trace_is_a_script_that_gives_the_same_answer(
+    foveate: Foveate, picture: Path, script, tmp_path
+) -> None:
     first = foveate(
-        "ask", picture, "-q", "Q?", "-m", script(*measured()), "--grounder", "none", "--json", "--out", tmp_path / "a"
+        "ask",
+        picture,
+        "-q",
+        "Q?",
+        "-m",
+        script(*measured()),
+        "--grounder",
+        "none",
+        "--json",
+        "--out",
+        tmp_path / "a",
     )
     trace = f"scripted:{tmp_path / 'a' / 'trace.json'}"
     again = foveate("ask", picture, "-q", "Q?", "-m", trace, "--grounder", "none", "--json")
@@ -77,7 +93,9 @@ def test_without_tools_the_model_draws_its_own_boxes(foveate: Foveate, picture: 
 
 def test_an_abstention_is_a_success(foveate: Foveate, picture: Path, script) -> None:
     said = {"text": "I cannot tell.", "abstained": True, "reason": "cannot_tell"}
-    ran = foveate("ask", picture, "-q", "Q?", "-m", script([("answer", said)]), "--grounder", "none", "--json")
+    ran = foveate(
+        "ask", picture, "-q", "Q?", "-m", script([("answer", said)]), "--grounder", "none", "--json"
+    )
     assert ran.code == 0 and ran.json["abstained"] is True
     people = foveate("ask", picture, "-q", "Q?", "-m", script([("answer", said)]), "--grounder", "none")
     assert "cannot tell" in people.out
@@ -91,8 +109,12 @@ def test_a_model_that_fails_ends_with_code_1_and_still_prints_its_json(
     assert ran.err.count("\n") == 1 and "Traceback" not in ran.err
 
 
-def test_prose_instead_of_calls_ends_within_the_repair_budget(foveate: Foveate, picture: Path, script) -> None:
-    ran = foveate("ask", picture, "-q", "Q?", "-m", script(*["Just prose."] * 9), "--grounder", "none", "--json")
+def test_prose_instead_of_calls_ends_within_the_repair_budget(
+    foveate: Foveate, picture: Path, script
+) -> None:
+    ran = foveate(
+        "ask", picture, "-q", "Q?", "-m", script(*["Just prose."] * 9), "--grounder", "none", "--json"
+    )
     assert ran.code == 0 and ran.json["stopped_by"] == "repairs" and ran.json["abstained"] is True
 
 
@@ -104,7 +126,9 @@ def test_max_steps_ends_an_endless_run(foveate: Foveate, picture: Path, script) 
     assert ran.code == 0 and ran.json["stopped_by"] == "steps" and len(ran.json["steps"]) == 3
 
 
-def test_window_and_slice_decide_the_first_view(foveate: Foveate, tmp_path: Path, script, ct_file: Path) -> None:
+def test_window_and_slice_decide_the_first_view(
+    foveate: Foveate, tmp_path: Path, script, ct_file: Path
+) -> None:
     ran = foveate(
         "ask", ct_file, "-q", "Q?", "-m", script(*measured()), "--grounder", "none", "--json",
         "--slice", "3", "--window", "lung", "--out", tmp_path / "run",

@@ -93,7 +93,8 @@ def a_url(folder: Path) -> str:
 @pytest.mark.parametrize(
     "make",
     [
-        missing, empty_file, words_called_picture, empty_folder, truncated_dicom, bomb, only_nan, mixed_series, a_url,
+        missing, empty_file, words_called_picture, empty_folder, truncated_dicom, bomb, only_nan, mixed_series,
+        a_url,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["ask", "ground"])
@@ -138,7 +139,9 @@ def test_an_empty_phrase_is_refused(foveate: Foveate, picture: Path) -> None:
 
 
 def test_an_out_folder_that_is_a_file_is_refused(foveate: Foveate, picture: Path, script) -> None:
-    ran = foveate("ask", picture, "-q", "Q?", "-m", script(*measured()), "--grounder", "none", "--out", picture)
+    ran = foveate(
+        "ask", picture, "-q", "Q?", "-m", script(*measured()), "--grounder", "none", "--out", picture
+    )
     refused(ran, picture.name)
 
 
@@ -163,7 +166,9 @@ def test_no_identifier_leaves_a_dicom_file(foveate: Foveate, tmp_path: Path, scr
     path = tmp_path / "slice.dcm"
     source.save_as(path)
     out = tmp_path / "run"
-    ran = foveate("ask", path, "-q", "Q?", "-m", script(*measured()), "--grounder", "none", "--json", "--out", out)
+    ran = foveate(
+        "ask", path, "-q", "Q?", "-m", script(*measured()), "--grounder", "none", "--json", "--out", out
+    )
     assert ran.code == 0
     written = b"".join(file.read_bytes() for file in out.iterdir())
     for text in (ran.out.encode(), ran.err.encode(), written):

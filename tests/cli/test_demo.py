@@ -55,7 +55,9 @@ def test_reference_boxes_lie_on_what_they_name() -> None:
     ):
         x0, y0, x1, y1 = json.loads((FOLDER / "reference.json").read_text())[name][box_name]
         column, row = (x1 - x0) / 4, (y1 - y0) / 4
-        core = open_image(FOLDER / name).pixels[0, int(y0 + row) : int(y1 - row), int(x0 + column) : int(x1 - column)]
+        core = open_image(FOLDER / name).pixels[
+            0, int(y0 + row) : int(y1 - row), int(x0 + column) : int(x1 - column)
+        ]
         assert np.median(core) > low
 
 
@@ -63,7 +65,9 @@ def test_the_demo_writes_a_picture_a_question_and_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def scripted(**options: Any) -> run.Agent:
-        return agent(model=chat_model(script(*measured())), grounder="none", profile=run.profile_for("pocket"))
+        return agent(
+            model=chat_model(script(*measured())), grounder="none", profile=run.profile_for("pocket")
+        )
 
     agent = run.Agent
     monkeypatch.setattr(run, "Agent", scripted)

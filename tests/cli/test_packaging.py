@@ -47,12 +47,28 @@ def test_every_dependency_is_pinned() -> None:
 def test_a_built_wheel_holds_what_the_code_reads(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(ROOT, source, ignore=lambda _, names: NOT_CARRIED & set(names))
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", tmp_path, source]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        tmp_path,
+        source,
+    ]
     done = subprocess.run(build, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     [wheel] = tmp_path.glob("foveate-*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("prompts/notice.txt", "prompts/tools.toml", "agent/page/template.html", "pocket/demo/questions.json"):
+    for name in (
+        "prompts/notice.txt",
+        "prompts/tools.toml",
+        "agent/page/template.html",
+        "pocket/demo/questions.json",
+    ):
         assert f"foveate/{name}" in inside
     for house in HOUSES:
         files = [path for path in (source / house).rglob("*") if path.is_file() and path.suffix != ".md"]

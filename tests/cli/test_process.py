@@ -24,7 +24,8 @@ def command(*arguments: object, **options: object) -> subprocess.CompletedProces
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from foveate.agent import cli; "
-        f"code = cli.run({arguments!r}); print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr); sys.exit(code)"
+        f"code = cli.run({arguments!r}); loaded = sorted({HEAVY!r} & set(sys.modules)); "
+        "print(loaded, file=sys.stderr); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout
@@ -47,6 +48,7 @@ def test_standard_output_is_one_object_in_a_plain_locale(picture: Path, script) 
 
 
 def test_a_reader_that_leaves_is_no_traceback(picture: Path, script) -> None:
-    line = f"'{sys.executable}' -m foveate.agent.cli ask '{picture}' -q Q -m '{script(*measured())}' --grounder none"
+    model = script(*measured())
+    line = f"'{sys.executable}' -m foveate.agent.cli ask '{picture}' -q Q -m '{model}' --grounder none"
     done = subprocess.run(["bash", "-c", f"{line} | true"], capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
