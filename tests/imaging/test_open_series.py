@@ -86,6 +86,18 @@ def test_the_neurological_convention_mirrors_and_says_so(tmp_path: Path, build: 
     assert "neurological" in image.describe()
 
 
+def test_monochrome1_slices_are_inverted_alike(tmp_path: Path, build: Any) -> None:
+    write(tmp_path, build, heights(), PhotometricInterpretation="MONOCHROME1", Modality="PT")
+    turned = open_image(tmp_path).pixels.astype(int) + VOLUME
+    assert np.ptp(turned) == 0
+
+
+def test_a_file_named_by_its_uid_is_not_shown_by_it(tmp_path: Path, build: Any) -> None:
+    path = tmp_path / "CT.1.3.12.2.1107.5.1"
+    path.write_bytes(build.dicom(VOLUME[0]))
+    assert open_image(path).name == "image"
+
+
 def test_mixed_series_are_listed_without_identifiers(tmp_path: Path, build: Any) -> None:
     write(tmp_path, build, heights(), SeriesInstanceUID="1.2.3.777")
     write(tmp_path, build, heights()[:2], SeriesInstanceUID="1.2.3.888", Modality="MR")

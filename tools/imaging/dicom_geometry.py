@@ -136,7 +136,7 @@ def frame_placements(ds: Dataset, frames: int) -> list[Placement] | None:
         Placement(
             first.along_row,
             first.along_column,
-            first.position + first.normal * offset,
+            first.position + first.normal * (offset - offsets[0]),  # some files give heights, not offsets
             first.spacing,
             first.thickness,
         )

@@ -68,22 +68,32 @@ def functional_group(ds: Dataset, frame: int, keyword: str) -> Any | None:
 
 
 def _gray(stored: Pixels, ds: Dataset, modality: str | None, photometric: str, notes: list[str]) -> Decoded:
-    values = kept(_modality_values(stored, ds), notes)
+    values, ends = kept(_modality_values(stored, ds), notes), _modality_values(_stored_ends(stored, ds), ds)
     window = _file_window(ds)
     if window is None and ds.get("VOILUTSequence") and values.dtype.kind in "iu":
-        values, window = _through_voi_lut(values, ds)
+        values, ends, window = _voi_lut(values, ds), _voi_lut(kept(ends, []), ds), _voi_lut_window(ds)
         notes.append("the file's display lookup table was applied")
     if photometric == "MONOCHROME1":
-        values, window = _inverted(values, window)
+        values, window = _inverted(values, float(ends.min()) + float(ends.max()), window)
         notes.append("stored with low values bright (MONOCHROME1): inverted")
-    unit = (
-        "HU"
-        if modality == "CT" and str(ds.get("RescaleType", "HU")).strip().upper() in ("HU", "US", "")
-        else None
-    )
+    unit = _unit(ds, modality)
     if unit == "HU":
         values = without_padding(values, notes)
     return Decoded(values, modality, window or default_window(values, modality), unit, notes)
+
+
+def _unit(ds: Dataset, modality: str | None) -> str | None:
+    rescaled_to = str(ds.get("RescaleType", "HU")).strip().upper()
+    return "HU" if modality == "CT" and rescaled_to in ("HU", "US", "") else None
+
+
+def _stored_ends(stored: Pixels, ds: Dataset) -> Pixels:
+    """The least and greatest value that can be stored: the same for all files of a series."""
+    if stored.dtype.kind == "f":
+        return np.array([[[stored.min(), stored.max()]]], stored.dtype)
+    bits = min(int(number(ds, "BitsStored", 8)), 8 * stored.dtype.itemsize)
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if stored.dtype.kind == "i" else (0, 2**bits - 1)
+    return np.array([[[low, high]]], stored.dtype)
 
 
 def _modality_values(stored: Pixels, ds: Dataset) -> Pixels:
@@ -106,18 +116,20 @@ def _file_window(ds: Dataset) -> Window | None:
     return Window(center, width) if math.isfinite(center) and math.isfinite(width) and width > 0 else None
 
 
-def _through_voi_lut(values: Pixels, ds: Dataset) -> tuple[Pixels, Window]:
-    shown = kept(np.asarray(apply_voi_lut(values, ds)), [])
-    bits = int(ds.VOILUTSequence[0].LUTDescriptor[2])
-    return shown, Window((2**bits - 1) / 2, 2**bits - 1)
+def _voi_lut(values: Pixels, ds: Dataset) -> Pixels:
+    return kept(np.asarray(apply_voi_lut(values, ds)), [])
 
 
-def _inverted(values: Pixels, window: Window | None) -> tuple[Pixels, Window | None]:
-    low, high = values.min(), values.max()
-    turned = values.dtype.type(high) - values + values.dtype.type(low) if values.dtype == np.float32 else None
-    if turned is None:
-        turned = kept(int(low) + int(high) - values.astype(np.int32), [])
-    return turned, None if window is None else Window(float(low) + float(high) - window.center, window.width)
+def _voi_lut_window(ds: Dataset) -> Window:
+    greatest = 2 ** int(ds.VOILUTSequence[0].LUTDescriptor[2]) - 1
+    return Window(greatest / 2, greatest)
+
+
+def _inverted(values: Pixels, ends: float, window: Window | None) -> tuple[Pixels, Window | None]:
+    """Values and window mirrored about the middle of a range; ``ends`` is the sum of its ends."""
+    whole = values.dtype.kind in "iu" and ends.is_integer()
+    turned = int(ends) - values.astype(np.int32) if whole else np.float32(ends) - values.astype(np.float32)
+    return kept(turned, []), None if window is None else Window(ends - window.center, window.width)
 
 
 def _eight_bits(colors: Pixels, ds: Dataset) -> Pixels:

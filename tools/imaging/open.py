@@ -24,6 +24,7 @@ PathLike = str | os.PathLike[str]
 KNOWN = "PNG, JPEG, TIFF, WebP, BMP, GIF, DICOM, NIfTI or NRRD"
 _NOTHING = "No file was given; give an image file or a folder with one DICOM series."
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_UID = re.compile(r"\d+(\.\d+){4,}")
 _START = 540  # as long as the longer of the two NIfTI headers
 _RASTER = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -90,7 +91,7 @@ def _open_list(
         image = _guarded(
             lambda: load_series([Path(p) for p in paths], name, limits, convention), name, "a series"
         )
-    image.name = Path(paths[0]).stem
+    image.name = _stem(Path(paths[0]))
     return image
 
 
@@ -241,4 +242,6 @@ def _guarded(load: Callable[[], SourceImage], name: str, kind: str) -> SourceIma
 
 def _stem(path: Path) -> str:
     name = path.name.removesuffix(".gz")
+    if _UID.search(name):  # scanners name files by the identifiers inside
+        return "image"
     return Path(name).stem if not path.is_dir() else name
