@@ -293,3 +293,8 @@ def test_a_deflated_file_is_bounded(tmp_path: Path, build: Any, bundled: Bundled
 
 def test_burned_in_text_is_noted(opened: Callable[..., SourceImage]) -> None:
     assert "part of its pixels" in opened(STORED, BurnedInAnnotation="YES").notes[0]
+
+
+def test_jpeg_ls_where_its_optional_decoder_is_installed(bundled: Bundled) -> None:
+    pytest.importorskip("libjpeg")
+    assert open_image(bundled("MR_small_jpeg_ls_lossless.dcm")).id == open_image(bundled("MR_small.dcm")).id

@@ -61,4 +61,6 @@ def shown_name(path: str | os.PathLike[str]) -> str:
 
 def damaged(name: str, kind: str) -> ImageError:
     """The error for a file whose content does not hold together."""
-    return ImageError(f"{name} cannot be read as {kind}: it is damaged or cut short; get a complete copy.")
+    return ImageError(
+        f"{name} cannot be read as {kind}: it is damaged, cut short or of an unusual kind; get a complete copy or convert it."
+    )
