@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= out
+BROWSER ?= chromium
+HEIGHT ?= 1130
 export OMP_NUM_THREADS ?= 2
 # Bytecode halves the import time of torch and transformers, so a machine-wide ban on it is lifted here.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check-vllm bench readme-picture demo-images report weights clean
+.PHONY: help install demo test lint types check-vllm bench readme-picture clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || grep -h '## ' $(MAKEFILE_LIST)
@@ -47,8 +49,12 @@ types: $(VENV)/.foveate-test  ## mypy --strict
 bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
 	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
 
-readme-picture: $(VENV)/.foveate  ## make the picture in the README from the demo's real answers
-	$(BIN)/python -m foveate.agent.demo --out $(OUT)/demo --picture docs/answer.png
+readme-picture: $(VENV)/.foveate  ## make docs/answer.png, the picture in the README, from a real answer; needs Chromium
+	$(BIN)/foveate ask pocket/demo/chest_nodule.nii.gz -q "Is there a nodule? Where, and how large?" --window lung --out $(OUT)/readme
+	@mkdir -p docs
+	$(BROWSER) --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars \
+	  --window-size=1200,$(HEIGHT) --screenshot=docs/answer.png file://$(abspath $(OUT))/readme/index.html
+	$(BIN)/python -c 'from PIL import Image; Image.open("docs/answer.png").convert("RGB").quantize(256).save("docs/answer.png", optimize=True)'
 
 check-vllm: $(VENV)/.foveate  ## serve the pocket model with vLLM (own environment) and ask it the same question
 	bash scripts/check_vllm.sh

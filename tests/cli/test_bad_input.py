@@ -93,8 +93,8 @@ def a_url(folder: Path) -> str:
 @pytest.mark.parametrize(
     "make",
     [
-        missing, empty_file, words_called_picture, empty_folder, truncated_dicom, bomb, only_nan, mixed_series,
-        a_url,
+        missing, empty_file, words_called_picture, empty_folder, truncated_dicom, bomb, only_nan,
+        mixed_series, a_url,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["ask", "ground"])
