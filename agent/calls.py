@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from foveate.agent.models.conventions import BoxConventionError
 from foveate.agent.models.profiles import Profile
-from foveate.agent.observe import result_text
+from foveate.agent.observe import check_shape, result_text
 from foveate.agent.trace import Step
 from foveate.agent.workers import Outcome, run_all
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
@@ -101,16 +101,16 @@ class Caller:
         return _Ready(name, arguments, partial(tools[name].invoke, request, config))
 
     def _in_view_pixels(self, ctx: ToolContext, arguments: dict[str, Any]) -> dict[str, Any]:
-        box = arguments.get("box")
-        if not isinstance(box, list):
-            return arguments
-        view = ctx.views[ctx.view_name(arguments.get("view"))]
+        box, name = arguments.get("box"), arguments.get("view")
+        if not isinstance(box, list) or not isinstance(name, str | None):
+            return arguments  # the tool's own check of its arguments says what is wrong
+        view = ctx.views[ctx.view_name(name)]
         return {**arguments, "box": list(self.profile.box_to_view(box, view.width, view.height))}
 
     def _register(
         self, ctx: ToolContext, made: Round, step: Step, item: _Ready, outcome: Outcome[Any] | None
     ) -> None:
-        artifact, error = _result(item, outcome)
+        artifact, error = self._checked(*_result(item, outcome))
         made.late |= bool(outcome and outcome.late)
         seconds = outcome.seconds if outcome else 0.0
         if artifact is None:
@@ -125,6 +125,17 @@ class Caller:
         made.evidence.update(evidence)
         told = _told(text, seconds, views=tuple(views), evidence=tuple(evidence), facts=dict(artifact.facts))
         made.steps.append(step.model_copy(update=told))
+
+    def _checked(
+        self, artifact: ToolArtifact | None, error: str | None
+    ) -> tuple[ToolArtifact | None, str | None]:
+        """A view that the model's processor would refuse is an error now, not a crash of the next call."""
+        try:
+            for view in artifact.views if artifact else ():
+                check_shape(self.profile, view)
+        except ValueError as refused:
+            return None, str(refused)
+        return artifact, error
 
     def _named(
         self, ctx: ToolContext, made: Round, step: int, artifact: ToolArtifact

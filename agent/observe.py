@@ -68,6 +68,11 @@ def shown_size(profile: Profile, view: View) -> tuple[int, int]:
     return profile.resize(view.width, view.height) if resized else (view.width, view.height)
 
 
+def check_shape(profile: Profile, view: View) -> None:
+    """Raises ValueError, in one sentence, for a view that the model's processor refuses."""
+    profile.resize(view.width, view.height)
+
+
 def box_text(profile: Profile, box: Box) -> str:
     """A box of a view's frame as the profile's model would write it, without brackets."""
     frame = box.frame

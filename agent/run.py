@@ -20,6 +20,7 @@ from foveate.agent.budget import MAX_IMAGES, MAX_QUESTION, Budget
 from foveate.agent.graph import Toolbox, build_graph
 from foveate.agent.models.factory import chat_model
 from foveate.agent.models.profiles import Profile, profile_for
+from foveate.agent.observe import check_shape
 from foveate.agent.result import Result
 from foveate.agent.state import AgentState, evidence_record, view_record
 from foveate.tools.evidence import Evidence, seen_at
@@ -143,6 +144,7 @@ class Agent:
         state["question"] = question
         state["images"] = {**state.get("images", {}), **{self.store.put(i): _told(i) for i in opened}}
         views = list(start) if start is not None else [self._overview(image) for image in opened]
+        self._check_shapes(views)
         state["start"] = [view_record(view) for view in views]
         state["marked"] = [evidence_record(self._marked(box, views)) for box in boxes]
         return state, config
@@ -158,6 +160,13 @@ class Agent:
     def _overview(self, image: SourceImage) -> View:
         small = max(image.plane_size(image.planes[0])) < self.profile.min_side
         return overview(image, self.profile.max_side, upscale=small)
+
+    def _check_shapes(self, views: Sequence[View]) -> None:
+        try:
+            for view in views:
+                check_shape(self.profile, view)
+        except ValueError as error:
+            raise InputError(f"The image cannot be asked about: {error}.") from None
 
     def _marked(self, box: Box | Sequence[float], views: Sequence[View]) -> Evidence:
         if not views:
