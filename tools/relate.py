@@ -86,6 +86,8 @@ def _axis(a: tuple[float, ...], b: tuple[float, ...]) -> int:
 def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> str:
     if a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]:
         return "apart"
+    if a == b:
+        return "overlaps"
     if b[0] <= a[0] and b[1] <= a[1] and a[2] <= b[2] and a[3] <= b[3]:
         return "inside"
     if a[0] <= b[0] and a[1] <= b[1] and b[2] <= a[2] and b[3] <= a[3]:
