@@ -48,6 +48,7 @@ def test_an_image_comes_back_as_it_was_but_nameless(store: ImageStore) -> None:
     read = fresh.get(store.put(image))
     assert read.id == image.id and np.array_equal(read.pixels, image.pixels)
     assert read.describe() == image.describe() and read.sides("axial") == image.sides("axial")
+    assert read.affine is not None and image.affine is not None
     assert np.array_equal(read.affine, image.affine) and read.default_window == image.default_window
     assert b"jane" not in store.get_bytes(image.id)
 

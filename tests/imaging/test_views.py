@@ -215,6 +215,7 @@ def test_zoom_sizes() -> None:
         lambda view: crop(view, view.frame.whole(), margin=-1),
         lambda view: crop(view, view.frame.whole(), margin=float("nan")),
         lambda view: overview(RAMPS[0], 0),
+        lambda view: zoom(view, None, factor=1e5),
         lambda view: at_slice(view, FLAT, 0),
     ],
 )

@@ -62,5 +62,6 @@ def shown_name(path: str | os.PathLike[str]) -> str:
 def damaged(name: str, kind: str) -> ImageError:
     """The error for a file whose content does not hold together."""
     return ImageError(
-        f"{name} cannot be read as {kind}: it is damaged, cut short or of an unusual kind; get a complete copy or convert it."
+        f"{name} cannot be read as {kind}: it is damaged, cut short or of an unusual kind; "
+        "get a complete copy or convert it."
     )

@@ -19,6 +19,8 @@ from foveate.tools.imaging.windows import Window
 
 MAX_VIEW_SIDE = 4096
 """The longest side, in pixels, that a view may have."""
+MIN_REGION = 1e-3
+"""The shortest side, in source pixels, that a view may look at."""
 
 
 class ViewError(ValueError):
@@ -190,6 +192,10 @@ def at_slice(view: View, image: SourceImage, slice_index: int) -> View:
 def _derive(
     view: View, region: tuple[float, float, float, float], size: tuple[float, float], operation: str
 ) -> View:
+    if min(region[2] - region[0], region[3] - region[1]) < MIN_REGION:
+        raise ViewError(
+            f"The region {_numbers(region)} is smaller than any pixel can show; look at a larger one."
+        )
     width, height = _size(*size)
     return _copy(view, region=region, width=width, height=height, operation=operation)
 
@@ -235,7 +241,11 @@ def _middle(view: View, factor: float | None) -> Box:
 
 
 def _show(box: Box) -> str:
-    return "[" + ", ".join(f"{value:.0f}" for value in box.as_tuple()) + "]"
+    return _numbers(tuple(round(value) for value in box.as_tuple()))
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return "[" + ", ".join(f"{value:.6g}" for value in values) + "]"
 
 
 __all__ = [
