@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -115,3 +116,11 @@ def test_a_cut_write_leaves_no_blob(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(KeyboardInterrupt):
         store.put_bytes(b"half")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_threads_read_more_images_than_are_kept(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    ids = [store.put(volume(seed)) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(lambda index: store.get(ids[index % 8]).id, range(400)))
+    assert read == [ids[index % 8] for index in range(400)]

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from hashlib import sha256
@@ -35,6 +36,7 @@ class ImageStore:
         self._folder = folder
         self._blobs: dict[str, bytes] = {}
         self._images: OrderedDict[str, SourceImage] = OrderedDict()
+        self._recent = threading.RLock()  # tools of one step run on several threads
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -47,10 +49,10 @@ class ImageStore:
 
     def get(self, image_id: str) -> SourceImage:
         """The image of that id. Raises StoreError."""
+        if self._folder is not None and _ID.fullmatch(image_id) and not self._path(image_id).exists():
+            with self._recent:
+                self._images.pop(image_id, None)  # deleted through another store on the same folder
         image = self._images.get(image_id)
-        if image is not None and self._folder is not None and not self._path(image_id).exists():
-            del self._images[image_id]  # deleted through another store on the same folder
-            image = None
         if image is None:
             image = image_from_blob(self.get_bytes(image_id))
             image.__dict__["id"] = image_id  # the hash of these very bytes
@@ -81,7 +83,8 @@ class ImageStore:
         """Removes it from memory and disk. Raises StoreError when it is not there."""
         if blob_id not in self.list():
             raise StoreError(f"The store holds nothing under the id {blob_id[:64]!r}.")
-        self._images.pop(blob_id, None)
+        with self._recent:
+            self._images.pop(blob_id, None)
         self._blobs.pop(blob_id, None)
         if self._folder is not None:
             self._path(blob_id).unlink()
@@ -103,10 +106,11 @@ class ImageStore:
         return self._folder / blob_id
 
     def _keep(self, image_id: str, image: SourceImage) -> None:
-        self._images[image_id] = image
-        self._images.move_to_end(image_id)
-        while self._folder is not None and len(self._images) > _RECENT:
-            self._images.popitem(last=False)
+        with self._recent:
+            self._images[image_id] = image
+            self._images.move_to_end(image_id)
+            while self._folder is not None and len(self._images) > _RECENT:
+                self._images.popitem(last=False)
 
     def _write(self, blob_id: str, parts: Iterable[bytes | memoryview]) -> None:
         # written beside and renamed: a run that is cut leaves no half blob under a valid id
