@@ -116,23 +116,31 @@ def _inputs(ready: Loaded, profile: Profile, messages: list[BaseMessage], tools:
         raise ModelError("the model has no chat template")
     if profile.tool_calls in ("json_text", "none"):
         messages, tools = flatten_tool_turns(messages), None
+    conversation = template_messages(messages)
+    written = _control_token_in(ready, conversation)
+    options = {"sanitize_control_tokens": True} if written else {}
     try:
         inputs = ready.processor.apply_chat_template(
-            template_messages(messages),
+            conversation,
             tools=tools or None,
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            sanitize_control_tokens=True,  # a question must not be able to write <|im_end|>
+            **options,
         )
-    except ModelError:
-        raise
-    except Exception as error:  # Jinja templates raise anything
-        raise ModelError(
-            f"the model's chat template refused the conversation: {first_line(error)}"
-        ) from error
+    except Exception as error:  # Jinja templates and processors raise anything
+        if written:
+            raise ModelError(f"this model cannot take {written!r} as plain text; leave it out") from error
+        raise ModelError(f"the model's chat template refused the talk: {first_line(error)}") from error
     return inputs.to(ready.device)
+
+
+def _control_token_in(ready: Loaded, conversation: list[dict[str, Any]]) -> str | None:
+    """A control token that a text writes out: a question must not be able to end its own turn."""
+    tokens = [str(token) for token in ready.processor.tokenizer.added_tokens_decoder.values()]
+    texts = [b["text"] for message in conversation for b in message["content"] if b["type"] == "text"]
+    return next((t for t in tokens if not t.isspace() and any(t in text for text in texts)), None)
 
 
 def _plain_inputs(ready: Loaded, messages: list[BaseMessage]) -> Any:

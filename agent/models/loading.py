@@ -50,12 +50,20 @@ def _load(path: str, device: str) -> Loaded:
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(path, local_files_only=local, trust_remote_code=False)
-            model: Any = AutoModelForImageTextToText.from_pretrained(
-                path, config=config, dtype=dtype, local_files_only=local, trust_remote_code=False
-            )
             processor = load_processor(path, config.model_type, local)
-    except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+            model, told = AutoModelForImageTextToText.from_pretrained(
+                path,
+                config=config,
+                dtype=dtype,
+                local_files_only=local,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except Exception as error:  # a broken checkpoint raises anything, down to the Rust of its readers
         raise ModelError(f"the model {path} does not load: {first_line(error)}") from error
+    missing = sorted(told["missing_keys"])
+    if missing:  # transformers would go on with random numbers in their place
+        raise ModelError(f"the model {path} lacks {len(missing)} weights, among them {missing[0]}")
     model = model.to(device).eval()
     _clean_generation(model)
     return Loaded(model, processor, device, _context(config), *_special_ids(model, processor))

@@ -41,7 +41,8 @@ def profile_for(model_spec: str) -> Profile:
     folder = Path(rest)
     if kind == "hf" and (folder / "config.json").is_file():
         return _profile_of_folder(folder)
-    return _match_name(rest or kind)
+    family = _match_name(rest or kind)
+    return _in_process(family) if kind == "hf" else family
 
 
 def _profile_of_trace(path: Path) -> Profile:
@@ -64,10 +65,15 @@ def _profile_of_folder(folder: Path) -> Profile:
     model_type = config.get("model_type")
     family = next((p for p in PROFILES if model_type in p.model_types), None)
     if family is None:
-        return _match_name(folder.resolve().name)
+        return _in_process(_match_name(folder.resolve().name))
     if not family.name.startswith("qwen"):
         return family
     return _with_pixel_limits(family, folder)
+
+
+def _in_process(family: Profile) -> Profile:
+    """An unknown checkpoint in this process has no server that reads its calls: the prompt asks for JSON."""
+    return replace(family, tool_calls="json_text") if family.name == "generic" else family
 
 
 def _with_pixel_limits(family: Profile, folder: Path) -> Profile:

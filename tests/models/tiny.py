@@ -37,17 +37,13 @@ PLAIN_TEMPLATE = (
 )
 
 
-def byte_tokenizer(special: list[str], **named: str) -> PreTrainedTokenizerFast:
-    """One token per byte, plus the special ones."""
+def byte_tokenizer(special: list[str] | dict[str, str], **named: str) -> PreTrainedTokenizerFast:
+    """One token per byte, plus the special ones; a dict names them, as image_token and the like."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-    fast.add_special_tokens({"additional_special_tokens": special})
-    if named:
-        fast.add_special_tokens(named)
-    return fast
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, extra_special_tokens=special, **named)
 
 
 def qwen_tokenizer() -> PreTrainedTokenizerFast:
