@@ -151,7 +151,7 @@ def grounders(as_json: AsJson = False, debug: Debug = False) -> None:
 
 @app.command()
 def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
-    """Check this installation: versions, the pocket models, what would break."""
+    """Check this installation."""
     from foveate.agent.cli_doctor import run_doctor
 
     run_doctor(as_json)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from foveate.tools.imaging.image import SourceImage
 
 OVERLAY_SIDE = 960
-CROP_SIDE = 252
+CROP_SIDE = 320
 THUMBNAIL_SIDE = 320
-INK = 2.2
+INK = 3.0
 
 
 @dataclass(frozen=True)
