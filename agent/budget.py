@@ -1,7 +1,7 @@
 """What one question may cost, and which limit ended it.
 
-A step is one tool call, one repair turn or the answer. Knows no graph: it is given the numbers and names a
-limit.
+A step of a budget is one reply of the model with all the calls in it. Knows no graph: it is given the
+numbers and names the limit.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ MAX_IMAGES = 16
 class Budget:
     """Limits of one question.
 
-    `seconds` is wall time from the question to the last model call or tool call, which are abandoned when it
-    is over; `tokens` counts input and output of all model calls that report them; `repairs` is how many
-    replies that do not parse, or answers that do not stand, are handed back to the model.
+    `steps` is how many replies the model may give, the answer among them. `seconds` is wall time from the
+    question to the last model call or tool call, which are abandoned when it is over. `tokens` counts input
+    and output of all model calls that report them. `repairs` is how many replies that do not parse, or
+    answers that do not stand, are handed back to the model.
     """
 
     steps: int = 8
@@ -37,7 +38,7 @@ class Budget:
             )
 
     def spent(self, steps: int, seconds: float, tokens: int) -> StoppedBy | None:
-        """The limit that is reached, or None."""
+        """The limit that is reached after so many replies, seconds and tokens, or None."""
         if seconds >= self.seconds:
             return "seconds"
         if tokens >= self.tokens:

@@ -63,13 +63,12 @@ class Caller:
         *,
         first: int,
         turn: int,
-        allowed: int,
         seconds: float,
         config: RunnableConfig,
     ) -> Round:
-        """Runs up to `allowed` calls within `seconds`; `past` are the records of this question's steps."""
+        """Runs the calls within `seconds`; `past` are the records of this question's earlier steps."""
         tools = {tool.name: tool for tool in self.make_tools(ctx)}
-        ready = [self._ready(ctx, tools, call, config) for call in calls[:allowed]]
+        ready = [self._ready(ctx, tools, call, config) for call in calls]
         seen = [(_key(step["tool"], step.get("arguments", {})), step.get("ok", True)) for step in past]
         made = Round()
         for item in ready:

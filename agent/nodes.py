@@ -66,7 +66,7 @@ class Nodes:
             start=[],
             marked=[],
             fresh=[],
-            asked={"at": time.time(), "steps": steps, "tokens": tokens},
+            asked={"at": time.time(), "turns": turn_of(state), "steps": steps, "tokens": tokens},
             usage=usage,
             repairs=0,
             draft=None,
@@ -97,14 +97,13 @@ class Nodes:
 
     def act(self, state: AgentState, config: RunnableConfig) -> AgentState:
         """Runs the calls of the last reply and puts their results, in call order, into the conversation."""
-        calls, past = state["pending"]["calls"], past_steps(state)
+        calls = state["pending"]["calls"]
         made = self.caller.run(
             self._context(state),
             calls,
-            past,
+            past_steps(state),
             first=len(state["steps"]) + 1,
             turn=turn_of(state),
-            allowed=self.budget.steps - len(past),
             seconds=max(0.0, self.budget.seconds - seconds_spent(state)),
             config=config,
         )
@@ -124,12 +123,9 @@ class Nodes:
         return ToolContext(self.store, views_of(state), evidence_of(state), self.grounder, limits)
 
     def _results(self, calls: Sequence[dict[str, Any]], made: Round) -> list[AnyMessage]:
-        unrun = prompts.line(self.profile.style, "error", reason="the step budget is used up")
-        left_out = Step(n=0, turn=0, tool="", ok=False, observation=unrun)
-        steps = [*made.steps, *[left_out] * (len(calls) - len(made.steps))]
         if not observe.structured(self.profile):
-            return [HumanMessage("\n".join(step.observation for step in steps))]
-        return [self._result(call, step) for call, step in zip(calls, steps, strict=True)]
+            return [HumanMessage("\n".join(step.observation for step in made.steps))]
+        return [self._result(call, step) for call, step in zip(calls, made.steps, strict=True)]
 
     def _result(self, call: dict[str, Any], step: Step) -> ToolMessage:
         content: str | list[str | dict[str, Any]] = step.observation

@@ -23,9 +23,9 @@ from foveate.agent.state import (
     AgentState,
     Pending,
     Usage,
-    past_steps,
     seconds_spent,
     tokens_spent,
+    turns_spent,
     views_of,
 )
 from foveate.agent.workers import Outcome, run_all
@@ -80,7 +80,7 @@ class Reasoner:
         return Outcome(value=reply, seconds=time.perf_counter() - start)
 
     def _ended(self, state: AgentState) -> StoppedBy | None:
-        return self.budget.spent(len(past_steps(state)), seconds_spent(state), tokens_spent(state))
+        return self.budget.spent(turns_spent(state), seconds_spent(state), tokens_spent(state))
 
     def _shown(self, state: AgentState) -> list[BaseMessage]:
         split = observe.structured(self.profile)
@@ -106,10 +106,10 @@ class Reasoner:
         """The reply as it is kept: calls in one form, with ids that do not depend on the provider."""
         text = message_text(reply)
         if parsed.error is not None:
-            return AIMessage(text[:MAX_KEPT_REPLY]), Pending(error=parsed.error)
+            return _kept(reply, text[:MAX_KEPT_REPLY]), Pending(error=parsed.error)
         first = len(state["steps"]) + 1
         if self.profile.tool_calls == "none" and parsed.answer is not None:
-            return AIMessage(text), Pending(answer=_named_claims(parsed.answer))
+            return _kept(reply, text), Pending(answer=_named_claims(parsed.answer))
         if parsed.answer is not None:
             calls = [{"name": "answer", "args": parsed.answer, "id": call_id(first)}]
             pending = Pending(answer=parsed.answer, answer_id=call_id(first))
@@ -119,8 +119,13 @@ class Reasoner:
                 for i, call in enumerate(parsed.tool_calls)
             ]
             pending = Pending(calls=calls)
-        split = observe.structured(self.profile)
-        return (AIMessage(parsed.text, tool_calls=calls) if split else AIMessage(text)), pending
+        if not observe.structured(self.profile):
+            return _kept(reply, text), pending
+        return _kept(reply, parsed.text, tool_calls=calls), pending
+
+
+def _kept(reply: AIMessage, text: str, **more: Any) -> AIMessage:
+    return AIMessage(text, usage_metadata=reply.usage_metadata, **more)
 
 
 def _named_claims(answer: dict[str, Any]) -> dict[str, Any]:

@@ -26,9 +26,10 @@ def merge(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 class Asked(TypedDict):
-    """Where the present question begins: wall clock, and steps and tokens that earlier questions had used."""
+    """Where the present question begins: wall clock, and what earlier questions had used of the rest."""
 
     at: float
+    turns: int
     steps: int
     tokens: int
 
@@ -113,6 +114,11 @@ def tokens_spent(state: AgentState) -> int:
     return usage["input_tokens"] + usage["output_tokens"] - state["asked"]["tokens"]
 
 
+def turns_spent(state: AgentState) -> int:
+    """How many replies the model has given to the present question."""
+    return turn_of(state) - state["asked"]["turns"]
+
+
 def turn_of(state: AgentState) -> int:
     """How many replies the model has given in the whole conversation."""
-    return sum(isinstance(message, AIMessage) for message in state["messages"])
+    return sum(isinstance(message, AIMessage) for message in state.get("messages", []))

@@ -79,7 +79,7 @@ def test_any_reply_ends_in_a_stated_way(script: list[str], profile: str) -> None
     model.replies, model.shown = list(script), []
     result = AGENTS[profile].ask(IMAGE, "Where is x?")
     assert result.stopped_by in get_args(StoppedBy)
-    assert len(result.steps) <= BUDGET.steps + BUDGET.repairs + 1
+    assert result.usage["calls"] <= BUDGET.steps
     answer = GroundedAnswer.model_validate(result.to_json() | {"text": result.answer.text})
     known = {evidence.id for evidence in answer.evidence}
     assert all(set(claim.evidence) <= known for claim in answer.claims)
