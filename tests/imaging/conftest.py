@@ -10,10 +10,15 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image, PngImagePlugin
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+# a busy machine is no reason to fail a law
+settings.register_profile("laws", deadline=None)
+settings.load_profile("laws")
 
 PLANTED = ("Doe^Jane", "ID-777-SECRET", "19700102", "St Elsewhere", "ACC4711", "planted description")
 MakeDicom = Callable[..., bytes]

@@ -50,11 +50,9 @@ def test_an_allowed_url_is_opened_and_named_without_its_path(address: str) -> No
     assert np.array_equal(image.pixels[0], GRAY) and image.name == "download"
 
 
-@pytest.mark.parametrize(
-    ("path", "word"), [("/nothing", "could not be downloaded"), ("/away", "could not be")]
-)
-def test_what_cannot_be_fetched_is_one_sentence(address: str, path: str, word: str) -> None:
-    with pytest.raises(ImageError, match=word):
+@pytest.mark.parametrize("path", ["/nothing", "/away"])
+def test_what_cannot_be_fetched_is_one_sentence(address: str, path: str) -> None:
+    with pytest.raises(ImageError, match="could not be downloaded"):
         open_image(address + path, allow_url=True)
 
 

@@ -55,7 +55,7 @@ class Step:
         if self.name == "zoom":
             return zoom(view, box, target_side=20 + 15 * self.number)
         if self.name == "resize":
-            return zoom(view, view.frame.whole(), factor=(self.number + 1) / 3)
+            return zoom(view, view.frame.whole(), factor=(self.number + 1) / 6)
         if self.name == "magnify":
             return zoom(view, None, factor=1 + self.number / 3)
         if self.name == "flip_rotate":

@@ -60,7 +60,7 @@ def looks_like_hounsfield(values: Pixels) -> bool:
         return False
     sample = values.ravel("K")[:: max(1, values.size // 100_000)]  # "K" copies neither order
     inside = sample[sample > _BELOW_AIR]
-    if not inside.size or not -1100 <= inside.min() <= -800:
+    if not inside.size or inside.min() > -800 or np.percentile(inside, 1) < -1100:
         return False
     return bool(100 <= np.percentile(inside, 99.9) <= 4000)
 
