@@ -133,9 +133,9 @@ def show(records: list[dict[str, Any]]) -> None:
 
 def run_grounders(as_json: bool) -> None:
     """Print the names that --grounder takes, with a line each."""
-    from foveate.tools.grounding.registry import available
+    from foveate.tools.grounding.registry import GROUNDERS
 
-    names = available()
+    names = dict(GROUNDERS)
     if as_json:
         print_json({"grounders": names})
         return
