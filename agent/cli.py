@@ -150,11 +150,17 @@ def grounders(as_json: AsJson = False, debug: Debug = False) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="Also ask this OpenAI-compatible server for its models.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
     """Check this installation."""
-    from foveate.agent.cli_doctor import run_doctor
+    from foveate.agent.doctor import run_doctor
 
-    run_doctor(as_json)
+    raise typer.Exit(run_doctor(as_json, base_url))
 
 
 def run(arguments: list[str]) -> int:
