@@ -4,12 +4,12 @@
 no prompt. Providers are imported only when they are asked for.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from foveate.agent.models.errors import ModelError
+from foveate.agent.models.pocket import pocket_folder
 
 SPECS = "pocket, hf:PATH_OR_ID, openai:NAME, scripted:FILE"
 DEFAULT_MAX_TOKENS = 512
@@ -49,14 +49,3 @@ def chat_model(
 
         return ScriptedChatModel.from_file(Path(rest))
     raise ModelError(f"{spec!r} is not a model; use one of {SPECS}")
-
-
-def pocket_folder() -> Path:
-    """Where the pocket model's weights lie in this installation. Raises ModelError when they are missing."""
-    # found, not imported: the embedded models are reached by path
-    found = find_spec("foveate.pocket")
-    places = list(found.submodule_search_locations or []) if found else []
-    folder = Path(places[0] if places else "foveate/pocket") / "weights" / "vlm"
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"the pocket model's weights are missing: there is no {folder / 'config.json'}")
-    return folder

@@ -43,6 +43,7 @@ def _load(path: str, device: str) -> Loaded:
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
+    classes: Any = AutoModelForImageTextToText  # untyped in transformers
     local = Path(path).is_dir()
     if not local and (path.startswith((".", "/", "~")) or path.count("/") != 1):
         raise ModelError(f"there is no model folder {path}")
@@ -51,7 +52,7 @@ def _load(path: str, device: str) -> Loaded:
         with _quiet():
             config = AutoConfig.from_pretrained(path, local_files_only=local, trust_remote_code=False)
             processor = load_processor(path, config.model_type, local)
-            model, told = AutoModelForImageTextToText.from_pretrained(
+            model, told = classes.from_pretrained(
                 path,
                 config=config,
                 dtype=dtype,

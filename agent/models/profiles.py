@@ -12,6 +12,7 @@ from typing import Any
 from foveate.agent.models import resize
 from foveate.agent.models.errors import ModelError
 from foveate.agent.models.families import PROFILES
+from foveate.agent.models.pocket import pocket_path
 from foveate.agent.models.profile import Profile, Style, ToolCallFormat, ToolImage
 
 __all__ = ["PROFILES", "Profile", "Style", "ToolCallFormat", "ToolImage", "profile_for", "profile_named"]
@@ -60,8 +61,8 @@ def _match_name(name: str) -> Profile:
 
 def _profile_of_folder(folder: Path) -> Profile:
     config = _read_json(folder / "config.json")
-    if config.get("foveate_profile"):
-        return profile_named(str(config["foveate_profile"]))
+    if folder.resolve() == pocket_path().resolve():
+        return _BY_NAME["pocket"]
     model_type = config.get("model_type")
     family = next((p for p in PROFILES if model_type in p.model_types), None)
     if family is None:

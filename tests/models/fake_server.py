@@ -34,6 +34,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.answer: Any = completion("hello")
         self.status = 200
+        self.listing: Any = {"object": "list", "data": [{"id": "m"}]}
         self.delay = threading.Event()
         self.wait = 0.0
         self.requests: list[dict[str, Any]] = []
@@ -51,7 +52,12 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             if fake.answer == "drop":
                 self.connection.close()
                 return
-            data = fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode()
+            self.reply(fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode())
+
+        def do_GET(self) -> None:
+            self.reply(json.dumps(fake.listing).encode())
+
+        def reply(self, data: bytes) -> None:
             self.send_response(fake.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))

@@ -15,11 +15,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import LogitsProcessor
 
-from foveate.agent.models import factory
+from foveate.agent.models import factory, pocket
 from foveate.agent.models.errors import ModelError
 from foveate.agent.models.hf import HFChatModel, _inputs
 from foveate.agent.models.loading import load
 from foveate.agent.models.parsing import parse_reply
+from foveate.agent.models.profiles import profile_for
 
 from .tiny import save_qwen
 
@@ -220,8 +221,9 @@ def test_missing_pocket_weights_are_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     class Found:
         submodule_search_locations = (str(tmp_path),)
 
-    monkeypatch.setattr(factory, "find_spec", lambda name: Found)
+    monkeypatch.setattr(pocket, "find_spec", lambda name: Found)
     with pytest.raises(ModelError, match="pocket model's weights are missing"):
         factory.chat_model("pocket")
     save_qwen(tmp_path / "weights" / "vlm")
     assert factory.chat_model("pocket", max_tokens=2).invoke([look()]).usage_metadata is not None
+    assert profile_for(f"hf:{tmp_path / 'weights' / 'vlm'}").name == "pocket"
