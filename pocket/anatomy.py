@@ -19,7 +19,8 @@ import numpy as np
 Side = Literal["left", "right", "both", "none"]
 Kind = Literal["one", "union", "several"]
 LESION = "lung nodule"
-# Unpaired parts with a side in their name: the left lung has no middle lobe, the appendage is part of the heart.
+# Unpaired parts with a side in their name: the left lung has no middle lobe, the appendage is part of
+# the heart.
 _MIRRORED_ALONE = {
     "lung_middle_lobe_right": "lung_upper_lobe_left",
     "atrial_appendage_left": "atrial_appendage_left",
@@ -79,7 +80,8 @@ def _expand(entry: dict[str, Any]) -> list[Structure]:
         return [plain]
     sides: list[Side] = ["left", "right"]
     out = [
-        replace(plain, name=f"{s} {plain.name}", side=s, parts=tuple(f"{p}_{s}" for p in plain.parts)) for s in sides
+        replace(plain, name=f"{s} {plain.name}", side=s, parts=tuple(f"{p}_{s}" for p in plain.parts))
+        for s in sides
     ]
     both = tuple(p for s in out for p in s.parts)
     return [*out, Structure(entry["both"], both, "both", "several", tuple(entry["plurals"]))]
@@ -139,5 +141,8 @@ def _made_up(rng: np.random.Generator) -> str:
         letters = list(str(rng.choice(structures()[int(rng.integers(len(structures())))].name.split())))
         rng.shuffle(letters)
         return "".join(letters)
-    pairs = [str(rng.choice(list("bcdfgklmnprstvz"))) + str(rng.choice(list("aeiou"))) for _ in range(rng.integers(2, 5))]
+    pairs = [
+        str(rng.choice(list("bcdfgklmnprstvz"))) + str(rng.choice(list("aeiou")))
+        for _ in range(rng.integers(2, 5))
+    ]
     return "".join(pairs)

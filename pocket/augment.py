@@ -1,8 +1,8 @@
 """Augmented axial cuts through patients A and B: oblique, warped, mirrored, re-contrasted; labels move along.
 
 Never patient C, never the slices that hold the real nodule, and (for training) never the held-out blocks: the
-volumes are cut into blocks of slices, and a cut that leaves its block repeats the block's last slice. Knows nothing of
-phrases or models.
+volumes are cut into blocks of slices, and a cut that leaves its block repeats the block's last slice.
+Knows nothing of phrases or models.
 """
 
 from __future__ import annotations
@@ -23,13 +23,22 @@ from foveate.pocket.data import load_patient
 from foveate.pocket.lesions import paint_arms, paint_nodule
 
 AIR = -1024
-# (patient, first slice, last slice, weight). The nodule is on A 86-94; what lies between blocks is held out or a gap.
+# (patient, first slice, last slice, weight). The nodule is on A 86-94; what lies between blocks is held
+# out or a gap.
 TRAIN_BLOCKS = (
     ("A", 0, 29, 0.22), ("A", 37, 70, 0.20), ("A", 78, 84, 0.06), ("A", 96, 132, 0.18),
     ("B", 0, 90, 0.16), ("B", 98, 111, 0.18),
 )  # fmt: skip
 HELD_OUT = (("A", 31, 35), ("A", 72, 76), ("B", 92, 96))
-ARTERIES = ("aorta", "iliac_artery", "subclavian_artery", "common_carotid", "brachiocephalic_trunk", "heart", "atrial")
+ARTERIES = (
+    "aorta",
+    "iliac_artery",
+    "subclavian_artery",
+    "common_carotid",
+    "brachiocephalic_trunk",
+    "heart",
+    "atrial",
+)
 VEINS = ("vena_cava", "portal_vein", "iliac_vena", "brachiocephalic_vein", "pulmonary_vein")
 SOLID = ("liver", "spleen", "pancreas")
 HOLLOW = ("stomach", "colon", "small_bowel", "duodenum", "urinary_bladder", "gallbladder")
@@ -37,7 +46,9 @@ HOLLOW = ("stomach", "colon", "small_bowel", "duodenum", "urinary_bladder", "gal
 
 @dataclass(frozen=True)
 class SliceSample:
-    """One augmented slice: `hu` int16 and `labels` uint8 (part ids) of the same shape, square pixels of `mm`."""
+    """One augmented slice: `hu` int16 and `labels` uint8 (part ids) of the same shape, square pixels of
+    `mm`.
+    """
 
     hu: npt.NDArray[np.int16]
     labels: npt.NDArray[np.uint8]
@@ -46,7 +57,9 @@ class SliceSample:
 
 @dataclass(frozen=True)
 class Block:
-    """A run of slices as tensors: `hu` and `labels` float32 (1, 1, D, H, W); `size_mm` (z, y, x); `centre` in mm."""
+    """A run of slices as tensors: `hu` and `labels` float32 (1, 1, D, H, W); `size_mm` (z, y, x);
+    `centre` in mm.
+    """
 
     name: str
     hu: Tensor
@@ -60,7 +73,7 @@ class Block:
 def block(name: str, first: int, last: int) -> Block:
     """The slices first..last of a patient; A is halved in-plane, which keeps 1.4 mm."""
     patient = load_patient(name)
-    hu = np.clip(patient.hu[first : last + 1].astype(np.float32), AIR, 3071)
+    hu: npt.NDArray[Any] = np.clip(patient.hu[first : last + 1].astype(np.float32), AIR, 3071)
     labels = patient.labels[first : last + 1]
     sz, sy, sx = patient.spacing_mm
     if name == "A":
@@ -74,7 +87,9 @@ def block(name: str, first: int, last: int) -> Block:
     return Block(name, tensors[0], tensors[1], size, (float(centre[0]), float(centre[1])), means)
 
 
-def cut_grid(rng: np.random.Generator, source: Block, side: int, mm: float, z_mm: float, warp: float) -> Tensor:
+def cut_grid(
+    rng: np.random.Generator, source: Block, side: int, mm: float, z_mm: float, warp: float
+) -> Tensor:
     """Sampling grid (1, 1, side, side, 3) for `grid_sample`: an oblique, bent plane at height z_mm."""
     angle = math.radians(rng.normal(0, 6) * warp)
     stretch = 1 + rng.uniform(-0.13, 0.13, 2) * warp
@@ -133,7 +148,9 @@ def slice_sample(
     where: tuple[str, int, int] | None = None,
     z_mm: float | None = None,
 ) -> SliceSample:
-    """One augmented slice of `side` pixels of `mm` millimetres from a random training block, or from `where`."""
+    """One augmented slice of `side` pixels of `mm` millimetres from a random training block, or from
+    `where`.
+    """
     if where is None:
         weights = np.array([b[3] for b in TRAIN_BLOCKS])
         name, first, last, _ = TRAIN_BLOCKS[int(rng.choice(len(TRAIN_BLOCKS), p=weights / weights.sum()))]
@@ -155,7 +172,9 @@ def slice_sample(
     return SliceSample(np.clip(values, AIR, 3071).astype(np.int16), ids, mm)
 
 
-def mirror_slice(hu: npt.NDArray[Any], labels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+def mirror_slice(
+    hu: npt.NDArray[Any], labels: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     """The slice mirrored left to right with left and right names swapped."""
     return np.ascontiguousarray(hu[:, ::-1]), mirrored_labels()[labels[:, ::-1]]
 
@@ -166,9 +185,13 @@ def degrade(rng: np.random.Generator, hu: Tensor) -> Tensor:
     image = hu[None, None]
     if rng.random() < 0.35:
         small = int(side / rng.uniform(1.1, 2.2))
-        image = F.interpolate(F.interpolate(image, (small, small), mode="area"), (side, side), mode="bilinear")
+        image = F.interpolate(
+            F.interpolate(image, (small, small), mode="area"), (side, side), mode="bilinear"
+        )
     if rng.random() < 0.3:
-        image = image + rng.uniform(0.2, 1.0) * (image - F.avg_pool2d(image, 3, 1, 1, count_include_pad=False))
+        image = image + rng.uniform(0.2, 1.0) * (
+            image - F.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        )
     image = image[0, 0] * rng.uniform(0.93, 1.07) + rng.normal(0, 12)
     noise = torch.from_numpy(rng.normal(0, rng.uniform(0, 30), hu.shape).astype(np.float32))
     if rng.random() < 0.5:
@@ -178,7 +201,9 @@ def degrade(rng: np.random.Generator, hu: Tensor) -> Tensor:
 
 
 def random_field(rng: np.random.Generator, side: int) -> Tensor:
-    """What of a (side, side) slice is seen, as bool: a rectangle (a crop) or a disc (a reconstruction circle)."""
+    """What of a (side, side) slice is seen, as bool: a rectangle (a crop) or a disc (a reconstruction
+    circle).
+    """
     if rng.random() < 0.3:
         axis = torch.linspace(-1, 1, side)
         away = (axis[:, None] - rng.normal(0, 0.1)) ** 2 + (axis[None] - rng.normal(0, 0.1)) ** 2

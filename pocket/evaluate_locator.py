@@ -1,9 +1,11 @@
-"""How good pocket-locator is, through its grounder: `python -m foveate.pocket.evaluate_locator [--on heldout|C]`.
+"""How good pocket-locator is, through its grounder: `python -m foveate.pocket.evaluate_locator [--on
+heldout|C]`.
 
-Held-out blocks of A and B serve for choices; patient C and the real nodule are for reporting only. Boxes in source
-pixels; a structure is present on a slice when at least 12 of its pixels are. Beside the grounder stand a location
-prior (the mean box, relative to the body's box, over the slices of A and B that show the structure) and the whole
-image. Intervals: bootstrap over slices of one patient, so they do not cover the difference between patients.
+Held-out blocks of A and B serve for choices; patient C and the real nodule are for reporting only. Boxes
+in source pixels; a structure is present on a slice when at least 12 of its pixels are. Beside the
+grounder stand a location prior (the mean box, relative to the body's box, over the slices of A and B
+that show the structure) and the whole image. Intervals: bootstrap over slices of one patient, so they do
+not cover the difference between patients.
 """
 
 from __future__ import annotations
@@ -19,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from foveate.pocket.anatomy import LESION, Structure, distractors, part_ids, structures
 from foveate.pocket.augment import HELD_OUT
@@ -91,7 +92,9 @@ def source_box(found: Grounding) -> Corners | None:
     return found.regions[0].box.to_source().as_tuple() if found.regions else None
 
 
-def slice_cases(grounder: Grounder, patient: Patient, slice_index: int, every_name: bool = True) -> list[Case]:
+def slice_cases(
+    grounder: Grounder, patient: Patient, slice_index: int, every_name: bool = True
+) -> list[Case]:
     """All structures asked of one slice."""
     image = patient.image(slice_index)
     items = [s for s in asked() if every_name or true_box(patient, slice_index, s)]
@@ -103,11 +106,24 @@ def slice_cases(grounder: Grounder, patient: Patient, slice_index: int, every_na
         box, iou = true_box(patient, slice_index, item), None
         if box is not None:
             p = location_prior().get(item.name)
-            prior = p and (x0 + p[0] * (x1 - x0), y0 + p[1] * (y1 - y0), x0 + p[2] * (x1 - x0), y0 + p[3] * (y1 - y0))
+            prior = p and (
+                x0 + p[0] * (x1 - x0),
+                y0 + p[1] * (y1 - y0),
+                x0 + p[2] * (x1 - x0),
+                y0 + p[3] * (y1 - y0),
+            )
             boxes = {"locator": source_box(grounding), "prior": prior, "image": whole}
             iou = {k: box_iou(b, box) if b else 0.0 for k, b in boxes.items()}
         cases.append(
-            Case(patient.name, slice_index, item.name, box is not None, not grounding.absent, grounding.best_score, iou)
+            Case(
+                patient.name,
+                slice_index,
+                item.name,
+                box is not None,
+                not grounding.absent,
+                grounding.best_score,
+                iou,
+            )
         )
     return cases
 
@@ -152,12 +168,20 @@ def intervals(cases: Sequence[Case], draws: int = 1000, seed: int = 0) -> dict[s
     for case in cases:
         by_slice[case.patient, case.slice_index].append(case)
     keys = list(by_slice)
-    made = [summary([c for k in rng.integers(len(keys), size=len(keys)) for c in by_slice[keys[k]]]) for _ in range(draws)]
-    return {k: (float(np.quantile([m[k] for m in made], 0.025)), float(np.quantile([m[k] for m in made], 0.975))) for k in made[0]}
+    made = [
+        summary([c for k in rng.integers(len(keys), size=len(keys)) for c in by_slice[keys[k]]])
+        for _ in range(draws)
+    ]
+    return {
+        k: (float(np.quantile([m[k] for m in made], 0.025)), float(np.quantile([m[k] for m in made], 0.975)))
+        for k in made[0]
+    }
 
 
 def nodule_rows(grounder: Grounder, phrase: str = LESION) -> Iterator[dict[str, Any]]:
-    """The real nodule by slice: IoU with the mean box of its readers and with each reader, and between readers."""
+    """The real nodule by slice: IoU with the mean box of its readers and with each reader, and between
+    readers.
+    """
     patient = load_patient("A")
     for nodule in nodule_slices():
         image = patient.image(nodule.slice_index, "lung")
@@ -193,9 +217,9 @@ def show(told: dict[str, Any]) -> None:
     for key, value in told["summary"].items():
         low, high = told["intervals"][key]
         print(f"{key:<20}{value:6.3f}  [{low:.3f}, {high:.3f}]")
-    print(f"\n{'structure':<32}{'n':>4}{'locator':>9}{'acc@0.5':>9}{'found':>7}{'prior':>7}{'image':>7}")
+    print(f"\n{'structure':<32}{'n':>4}{'locator':>8}{'acc@0.5':>8}{'found':>8}{'prior':>8}{'image':>8}")
     for name, row in told["structures"].items():
-        cells = f"{row['locator']:9.2f}{row['acc50']:9.2f}{row['found']:7.2f}{row['prior']:7.2f}{row['image']:7.2f}"
+        cells = "".join(f"{row[k]:8.2f}" for k in ("locator", "acc50", "found", "prior", "image"))
         print(f"{name:<32}{row['slices']:4.0f}{cells}")
 
 
@@ -207,7 +231,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     told = parser.parse_args()
     grounder, began = load_grounder(told.grounder), time.monotonic()
-    slices = held_out_slices() if told.on == "heldout" else [("C", i) for i in range(len(load_patient("C").hu))]
+    slices = (
+        held_out_slices() if told.on == "heldout" else [("C", i) for i in range(len(load_patient("C").hu))]
+    )
     cases = evaluate(grounder, slices)
     result = report(cases)
     show(result)

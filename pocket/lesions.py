@@ -1,6 +1,7 @@
 """Things painted into slices: synthetic lung nodules in lung tissue, and arms beside the body.
 
-Shapes are random blobs, no model of disease; every use says that they are synthetic. Knows nothing of training.
+Shapes are random blobs, no model of disease; every use says that they are synthetic. Knows nothing of
+training.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def part_id(name: str) -> int:
 
 def lung_ids(side: str) -> list[int]:
     """Label values of the lobes of one side."""
-    return [i + 1 for i, p in enumerate(parts()) if p.startswith("lung_") and "lobe" in p and p.endswith(side)]
+    return [
+        i + 1 for i, p in enumerate(parts()) if p.startswith("lung_") and "lobe" in p and p.endswith(side)
+    ]
 
 
 def paint_nodule(rng: np.random.Generator, hu: Array, labels: Array, mm: float) -> bool:
@@ -48,7 +51,9 @@ def paint_nodule(rng: np.random.Generator, hu: Array, labels: Array, mm: float) 
     return True
 
 
-def _depth(rng: np.random.Generator, shape: tuple[int, ...], middle: Array, diameter: float, mm: float) -> Array:
+def _depth(
+    rng: np.random.Generator, shape: tuple[int, ...], middle: Array, diameter: float, mm: float
+) -> Array:
     """Signed depth below the blob's wavy surface in mm, positive inside, with spicules as thin rays."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     turn, squeeze = rng.uniform(0, np.pi), rng.uniform(0.65, 1.0)
@@ -84,8 +89,8 @@ def paint_arms(rng: np.random.Generator, hu: Array, labels: Array, mm: float) ->
 
 
 def _arm(
-    rng: np.random.Generator, hu: Array, labels: Array, body: Array, at: tuple[float, float], size: float, mm: float,
-    label: int,
+    rng: np.random.Generator, hu: Array, labels: Array, body: Array, at: tuple[float, float], size:
+    float, mm: float, label: int,
 ) -> None:  # fmt: skip
     """One arm's cross-section: skin fat, muscle, one labelled bone or two unlabelled ones."""
     outer = _ellipse(rng, hu.shape, at, size, rng.uniform(1.0, 1.35))
@@ -98,7 +103,9 @@ def _arm(
         spots = [(at[0] - 0.3 * size, at[1]), (at[0] + 0.3 * size, at[1] + 0.1 * size)]
     for spot in spots:
         radius = rng.uniform(9, 14) / mm * (1 if label else 0.7)
-        bone = _ellipse(rng, hu.shape, spot, radius, rng.uniform(1.0, 2.4) if label and rng.random() < 0.4 else 1.1)
+        bone = _ellipse(
+            rng, hu.shape, spot, radius, rng.uniform(1.0, 2.4) if label and rng.random() < 0.4 else 1.1
+        )
         shell = rng.uniform(0.5, 0.8)
         inner = free & (bone < 1)
         hu[inner] = (np.where(bone > shell, rng.uniform(700, 1400), rng.uniform(-60, 250)) + noise)[inner]
@@ -106,7 +113,9 @@ def _arm(
             labels[inner] = label
 
 
-def _ellipse(rng: np.random.Generator, shape: tuple[int, ...], at: tuple[float, float], radius: float, ratio: float) -> Array:
+def _ellipse(
+    rng: np.random.Generator, shape: tuple[int, ...], at: tuple[float, float], radius: float, ratio: float
+) -> Array:
     """Normalised distance from a turned ellipse's centre: below 1 inside."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     turn = rng.uniform(0, np.pi)

@@ -35,8 +35,14 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
 
 
 def one_input(rng: np.random.Generator, side: int) -> tuple[Tensor, Tensor]:
-    """One augmented sample as the model sees it: a CT in HU, or (three in ten) a grey picture in some window."""
-    mm = 2.0 * math.exp(rng.uniform(math.log(0.6), math.log(1.5))) if rng.random() < 0.6 else rng.uniform(1.7, 2.4)
+    """One augmented sample as the model sees it: a CT in HU, or (three in ten) a grey picture in some
+    window.
+    """
+    mm = (
+        2.0 * math.exp(rng.uniform(math.log(0.6), math.log(1.5)))
+        if rng.random() < 0.6
+        else rng.uniform(1.7, 2.4)
+    )
     arms = 0.45 if mm > 2.0 else 0.1
     sample = slice_sample(rng, side, mm * 192 / side, arms=arms)
     hu = degrade(rng, torch.from_numpy(sample.hu.astype(np.float32)))

@@ -1,4 +1,5 @@
-"""Trains pocket-locator: `python -m foveate.pocket.locator.train --minutes 45`; resumes from runs/pocket-locator.
+"""Trains pocket-locator: `python -m foveate.pocket.locator.train --minutes 45`; resumes from
+runs/pocket-locator.
 
 On a GPU when there is one, else on two CPU cores in bfloat16. Every few minutes it writes a usable model.
 """
@@ -36,7 +37,9 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = DenseLocator(DenseConfig()).to(self.device)
         self.average = copy.deepcopy(self.model).eval()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98)
+        )
         self.rng = np.random.default_rng(seed)
         self.rate, self.step, self.seconds = rate, 0, 0.0
 
@@ -58,13 +61,17 @@ class Trainer:
 
     def update(self, inputs: Tensor, labels: Tensor, progress: float) -> dict[str, float]:
         """One optimizer step; `progress` is the share of the planned time that is over."""
-        rate = self.rate * min(1.0, (self.step + 1) / 150) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 0.985)))
+        rate = (
+            self.rate
+            * min(1.0, (self.step + 1) / 150)
+            * (0.5 + 0.5 * math.cos(math.pi * min(progress, 0.985)))
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         losses = self._losses(inputs.to(self.device), labels.to(self.device))
         total = sum(losses.values(), torch.zeros((), device=self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
         self.optimizer.step()
         self.step += 1
@@ -106,7 +113,9 @@ class Trainer:
 
 
 def snapshot(trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """Writes the running average as a usable model, calibrated on the held-out blocks. Returns the figures."""
+    """Writes the running average as a usable model, calibrated on the held-out blocks. Returns the
+    figures.
+    """
     from foveate.pocket.locator.validate import calibrated
 
     extra, figures = calibrated(trainer.average.to("cpu"))

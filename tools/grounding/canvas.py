@@ -1,4 +1,5 @@
-"""Source slices → model inputs: the body at a known scale, the patient's right on the left, with the way back.
+"""Source slices → model inputs: the body at a known scale, the patient's right on the left, with the way
+back.
 
 Knows source images and millimetres; nothing of phrases or models.
 """
@@ -28,10 +29,11 @@ ASSUMED_BODY_MM = 350.0
 
 @dataclass(frozen=True)
 class Canvas:
-    """The body's part of one slice: `values` (rows, cols) in HU or grey, square pixels of `mm`, mirrored if need be.
+    """The body's part of one slice: `values` (rows, cols) in HU or grey, square pixels of `mm`, mirrored
+    if need be.
 
-    `origin` is the (x, y) of its corner in source pixels and `step` (x, y) the source pixels per canvas pixel;
-    with `mirrored` the canvas columns run from right to left.
+    `origin` is the (x, y) of its corner in source pixels and `step` (x, y) the source pixels per canvas
+    pixel; with `mirrored` the canvas columns run from right to left.
     """
 
     values: Tensor
@@ -42,7 +44,9 @@ class Canvas:
     mirrored: bool
 
     def inputs(self, mm: float, stride: int) -> tuple[Tensor, tuple[float, float]]:
-        """Model input (1, 5, H, W) at `mm` per pixel, padded to the stride, and the size (w, h) that is not padding."""
+        """Model input (1, 5, H, W) at `mm` per pixel, padded to the stride, and the size (w, h) that is
+        not padding.
+        """
         scale = self.mm / mm
         height, width = (max(1, round(n * scale)) for n in self.values.shape)
         image = _resize(self.values[None, None], height, width)[0]
@@ -83,7 +87,12 @@ def body_box(tissue: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
     found = ndimage.find_objects(labels)
     kept = [box for box, size in zip(found, area, strict=True) if size >= 0.03 * area.max()]
     rows, cols = zip(*kept, strict=True)
-    return min(c.start for c in cols), min(r.start for r in rows), max(c.stop for c in cols), max(r.stop for r in rows)
+    return (
+        min(c.start for c in cols),
+        min(r.start for r in rows),
+        max(c.stop for c in cols),
+        max(r.stop for r in rows),
+    )
 
 
 def _grey(pixels: npt.NDArray[Any], window: Window | None) -> npt.NDArray[np.float32]:

@@ -1,8 +1,9 @@
-"""A small dense image-text model: a U-Net gives every pixel a unit vector, a text encoder gives the phrase one.
+"""A small dense image-text model: a U-Net gives every pixel a unit vector, a text encoder gives the
+phrase one.
 
-The similarity-map kind of grounder (RadZero, arXiv 2504.07416; ConceptCLIP, arXiv 2501.15579; BioViL, ECCV 2022),
-with SigLIP's sigmoid(scale * cosine + bias), so that a value means the same on every image and for every phrase.
-Knows nothing of views, regions, anatomy or files other than its own weights.
+The similarity-map kind of grounder (RadZero, arXiv 2504.07416; ConceptCLIP, arXiv 2501.15579; BioViL,
+ECCV 2022), with SigLIP's sigmoid(scale * cosine + bias), so that a value means the same on every image
+and for every phrase. Knows nothing of views, regions, anatomy or files other than its own weights.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class DenseConfig:
 
 
 def word_buckets(word: str, config: DenseConfig) -> list[int]:
-    """Hashed character n-grams of one word, with marked ends, and the word itself. CRC-32: the same everywhere."""
+    """Hashed character n-grams of one word, with marked ends, and the word itself. CRC-32: the same
+    everywhere.
+    """
     marked = f"<{word}>"
     low, high = config.grams
     grams = [marked[i : i + n] for n in range(low, high + 1) for i in range(len(marked) - n + 1)]
@@ -67,7 +70,9 @@ class TextEncoder(nn.Module):
         width = config.text_width
         self.grams = nn.Embedding(config.buckets, width, padding_idx=0)
         self.places = nn.Parameter(torch.randn(config.max_words, width) * 0.02)
-        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, config.text_layers, enable_nested_tensor=False)
         self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.embed))
 
@@ -138,7 +143,9 @@ class DenseLocator(nn.Module):
 
 
 def save_locator(model: DenseLocator, folder: Path, extra: dict[str, Any]) -> None:
-    """Writes model.safetensors (fp16) and config.json, each by rename so that a reader never sees half a file."""
+    """Writes model.safetensors (fp16) and config.json, each by rename so that a reader never sees half a
+    file.
+    """
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +161,7 @@ def load_locator(folder: Path) -> tuple[DenseLocator, dict[str, Any]]:
     from safetensors.torch import load_file
 
     config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config["model"].items()}
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config["model"].items()}
     model = DenseLocator(DenseConfig(**sizes))
     model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
     return model.eval(), config

@@ -12,8 +12,8 @@ from scipy import ndimage
 Kind = Literal["one", "union", "several"]
 Corners = tuple[float, float, float, float]
 PEAK_PIXELS = 8
-# How much of the heaviest component's mass another one needs to be kept: specks are no part of an organ, but a
-# rib cage or a colon is many small parts.
+# How much of the heaviest component's mass another one needs to be kept: specks are no part of an organ,
+# but a rib cage or a colon is many small parts.
 KEEP: dict[Kind, float] = {"one": 0.25, "union": 0.06, "several": 0.2}
 
 
@@ -32,17 +32,22 @@ def peak_score(logits: npt.NDArray[Any], pixels: int = PEAK_PIXELS) -> float:
     return float(np.partition(flat, flat.size - count)[-count:].mean())
 
 
-def heat_regions(logits: npt.NDArray[Any], kind: Kind, cut: float = 0.0, pixels: int = PEAK_PIXELS) -> list[HeatRegion]:
+def heat_regions(
+    logits: npt.NDArray[Any], kind: Kind, cut: float = 0.0, pixels: int = PEAK_PIXELS
+) -> list[HeatRegion]:
     """Boxes round what lies above `cut` in a map (h, w) of logits, heaviest first.
 
-    "one" and "union" give at most one box, round all components that weigh enough; "several" gives one for each.
+    "one" and "union" give at most one box, round all components that weigh enough; "several" gives one
+    for each.
     """
     labels, count = ndimage.label(logits > cut, structure=np.ones((3, 3)))
     if not count:
         return []
     numbers = np.arange(1, count + 1)
     mass = np.asarray(ndimage.sum_labels(1 / (1 + np.exp(-np.clip(logits, -30, 30))), labels, numbers))
-    kept = [int(n) for n in numbers[np.argsort(-mass, kind="stable")] if mass[n - 1] >= KEEP[kind] * mass.max()]
+    kept = [
+        int(n) for n in numbers[np.argsort(-mass, kind="stable")] if mass[n - 1] >= KEEP[kind] * mass.max()
+    ]
     boxes = ndimage.find_objects(labels)
     groups = [[n] for n in kept] if kind == "several" else [kept]
     return [_region(logits, labels, boxes, group, pixels) for group in groups]

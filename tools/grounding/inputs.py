@@ -1,7 +1,7 @@
 """Intensities → the input channels of the dense locator, the same in training and in use.
 
-Four HU windows and a flag: CT in HU gives every window and flag 1; a picture whose intensities have no unit gives
-its grey in all four and flag 0. Knows nothing of views or of models.
+Four HU windows and a flag: CT in HU gives every window and flag 1; a picture whose intensities have no
+unit gives its grey in all four and flag 0. Knows nothing of views or of models.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The pocket grounder: a dense image-text model behind the `Grounder` protocol.
 
-The slice is encoded once (the last few are kept), at one or more scales; a phrase then costs one text encoding and a
-dot product per pixel. What a view shows of the slice decides presence and boxes. Knows no structure by name: what it
-needs to know of its vocabulary stands in the model's config.json.
+The slice is encoded once (the last few are kept), at one or more scales; a phrase then costs one text
+encoding and a dot product per pixel. What a view shows of the slice decides presence and boxes. Knows no
+structure by name: what it needs to know of its vocabulary stands in the model's config.json.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ KNOWN_COSINE = 0.6
 
 @dataclass(frozen=True)
 class Encoded:
-    """One slice: its canvas, and unit vectors (embed, h, w) per scale with the share (w, h) that is not padding."""
+    """One slice: its canvas, and unit vectors (embed, h, w) per scale with the share (w, h) that is not
+    padding.
+    """
 
     canvas: Canvas
     scales: tuple[tuple[Tensor, tuple[float, float]], ...]
@@ -57,7 +59,9 @@ class PocketLocator:
 
     @torch.inference_mode()
     def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
-        """One grounding per phrase; `seconds` and `forward_passes` of the image are shared out to the first."""
+        """One grounding per phrase; `seconds` and `forward_passes` of the image are shared out to the
+        first.
+        """
         if view.image_id != image.id:
             raise ValueError("The view shows another image than the one given.")
         began = time.monotonic()
@@ -88,13 +92,14 @@ class PocketLocator:
         return self._kept[key], len(scales)
 
     def logits(self, encoded: Encoded, vector: Tensor) -> tuple[npt.NDArray[np.float32], Affine2D]:
-        """The phrase's logits on the canvas, averaged over the scales, and the map from its pixels to the source."""
+        """The phrase's logits on the canvas, averaged over the scales, and the map from its pixels to
+        the source.
+        """
         mm = float(self.config.get("map_mm", 2.0))
         rows, cols = (max(1, round(n * encoded.canvas.mm / mm)) for n in encoded.canvas.values.shape)
         total = torch.zeros(rows, cols)
         for pixels, (share_w, share_h) in encoded.scales:
             one = self.model.logits(pixels[None], vector[None])[0, 0]
-            height, width = one.shape
             # the grid leaves the padding out: canvas pixel centres in the padded map's coordinates
             x = (torch.arange(cols) + 0.5) / cols * share_w * 2 - 1
             y = (torch.arange(rows) + 0.5) / rows * share_h * 2 - 1
@@ -113,7 +118,8 @@ class PocketLocator:
         present = self._presence(peak)
         regions: tuple[Region, ...] = ()
         if present >= self.threshold:
-            # a calibrated presence may lie below the mask's level: then the peak's own surroundings are the region
+            # a calibrated presence may lie below the mask's level: then the peak's own surroundings are
+            # the region
             cut = min(float(self.config.get("mask_logit", 0.0)), peak - 1.0)
             found = heat_regions(inside, self._kind(vector), cut, pixels)
             regions = tuple(r for f in found if (r := self._region(f, view, to_source @ shift, phrase)))
@@ -149,10 +155,14 @@ def _to_source(canvas: Canvas, rows: int, cols: int) -> Affine2D:
     height, width = canvas.values.shape
     sx, sy = canvas.step[0] * width / cols, canvas.step[1] * height / rows
     x, y = canvas.origin
-    return Affine2D(-sx, 0.0, x + cols * sx, 0.0, sy, y) if canvas.mirrored else Affine2D(sx, 0.0, x, 0.0, sy, y)
+    return (
+        Affine2D(-sx, 0.0, x + cols * sx, 0.0, sy, y) if canvas.mirrored else Affine2D(sx, 0.0, x, 0.0, sy, y)
+    )
 
 
-def _seen(logits: npt.NDArray[np.float32], to_source: Affine2D, view: View) -> tuple[npt.NDArray[np.float32], Affine2D]:
+def _seen(
+    logits: npt.NDArray[np.float32], to_source: Affine2D, view: View
+) -> tuple[npt.NDArray[np.float32], Affine2D]:
     """The part of the map that the view shows, and the shift from its pixels to the map's."""
     x0, y0, x1, y1 = to_source.inverse().map_box(*view.region)
     rows, cols = logits.shape

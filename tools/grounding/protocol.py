@@ -34,9 +34,9 @@ class Grounding:
     """All that a grounder says about one phrase on one view.
 
     `regions` are best first and empty when the phrase is absent. `score_kind` "fixed_scale" means that scores
-    compare across images and phrases, so that absence can be decided; "relative" scores only rank regions within
-    this one answer. `absent` is None where the grounder cannot decide. `heatmap` is float32 of shape
-    (view height, view width) in [0, 1] on the scale of `score_kind`, or None.
+    compare across images and phrases, so that absence can be decided; "relative" scores only rank
+    regions within this one answer. `absent` is None where the grounder cannot decide. `heatmap` is
+    float32 of shape (view height, view width) in [0, 1] on the scale of `score_kind`, or None.
     """
 
     phrase: str
@@ -51,7 +51,9 @@ class Grounding:
 
 
 class Grounder(Protocol):
-    """Finds phrases on a view. Boxes come back in the view's frame; an unknown phrase is absent, not an error."""
+    """Finds phrases on a view. Boxes come back in the view's frame; an unknown phrase is absent, not an
+    error.
+    """
 
     name: str
 

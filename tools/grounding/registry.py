@@ -1,4 +1,6 @@
-"""Grounders by name: "pocket", later "NAME[:RECIPE][@MODEL]". Loads what is asked for, and nothing at import."""
+"""Grounders by name: "pocket", later "NAME[:RECIPE][@MODEL]". Loads what is asked for, and nothing at
+import.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from pathlib import Path
 
 from foveate.tools.grounding.protocol import Grounder
 
-GROUNDERS = {"pocket": "small dense image-text model trained on CT, embedded; similarity map on a fixed scale"}
+GROUNDERS = {
+    "pocket": "small dense image-text model trained on CT, embedded; similarity map on a fixed scale"
+}
 WEIGHTS_VARIABLE = "FOVEATE_LOCATOR"
 
 
