@@ -47,11 +47,13 @@ def build_graph(
     *,
     use_tools: bool = True,
     show_pixels: bool = True,
+    opener: Callable[[AgentState], AgentState] | None = None,
 ) -> Graph:
     """The compiled graph. `tools` makes the tools of a run from its context; the default is all look tools.
 
     Without `use_tools` the model has one look and gives its answer at once. Without `show_pixels` it gets
-    messages with image references instead of images, for models that need no eyes.
+    messages with image references instead of images, for models that need no eyes. `opener` is a node that
+    runs before `look`, for callers that give paths and not an opened state.
     """
     toolbox = tools or make_tools
     schemas = tool_schemas(toolbox(ToolContext(store, {}, {}, grounder)) if use_tools else [])
@@ -60,6 +62,10 @@ def build_graph(
     bound = model.bind_tools(schemas) if structured(profile) else model
     reasoner = Reasoner(bound, profile, budget, PngCache(store.view_png), show_pixels)
     graph = _wired(nodes, reasoner, Concluder(store, profile))
+    if opener is not None:
+        graph.add_node("open", opener)
+        graph.add_edge("open", "look")
+    graph.add_edge(START, "look" if opener is None else "open")
     return graph.compile(checkpointer=checkpointer, name="foveate")
 
 
@@ -80,7 +86,6 @@ def _wired(
     graph.add_node("reflect", nodes.reflect)
     graph.add_node("repair", nodes.repair)
     graph.add_node("answer", concluder.answer)
-    graph.add_edge(START, "look")
     graph.add_edge("look", "reason")
     graph.add_conditional_edges("reason", _after_reason, ["act", "answer", "repair"])
     graph.add_conditional_edges("act", _unless_stopped("reflect"), ["reflect", "answer"])

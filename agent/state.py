@@ -58,10 +58,15 @@ NO_USAGE = Usage(input_tokens=0, output_tokens=0, calls=0, unreported=0, model_s
 
 
 class AgentState(TypedDict, total=False):
-    """`start`: views to open the question with; `marked`: boxes of the user on the first of them; `images`:
-    id to {name, about}; `fresh`: views not yet shown."""
+    """Grows by what nodes return. Of the keys that are not self-evident:
+
+    `paths`: files to open first, where the graph has an opener. `start`: views to open the question with.
+    `marked`: boxes of the user on the first of them. `images`: id to {name, about}. `fresh`: views that the
+    model has not been shown yet. `draft`: the best answer that did not stand. `failure`: why it was stopped.
+    """
 
     question: str
+    paths: list[str]
     start: list[dict[str, Any]]
     marked: list[dict[str, Any]]
     images: Annotated[dict[str, dict[str, str]], merge]
