@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +29,6 @@ class ScriptedModel(BaseChatModel):
 
     replies: list[Any]
     shown: list[Any] = Field(default_factory=list)
-    delay: float = 0.0
 
     @property
     def _llm_type(self) -> str:
@@ -48,7 +46,6 @@ class ScriptedModel(BaseChatModel):
     ) -> ChatResult:
         reply = self.replies[min(len(self.shown), len(self.replies) - 1)]
         self.shown.append(messages)
-        time.sleep(self.delay)
         if callable(reply):
             reply = reply(messages)
         if isinstance(reply, Exception):

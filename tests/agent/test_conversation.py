@@ -301,12 +301,12 @@ def test_state_grows_by_at_most_4_kib_a_step_whatever_the_image(make: Callable[[
         replies += [call("zoom", box=[i, i, i + 9, i + 9], view="V0") for i in range(steps)]
         replies.append(call("answer", text="x", claims=[{"text": "y", "evidence": ["E1"]}]))
         box = {"left kidney": (4.0, 4.0, 12.0, 12.0)}
-        asked, _ = agent(*replies, grounder=FakeGrounder(box), budget=Budget(steps=60), show_pixels=False)
+        asked, _ = agent(*replies, grounder=FakeGrounder(box), budget=Budget(steps=30), show_pixels=False)
         result = asked.ask(make(), "Where?")
         assert len(result.steps) == steps + 3
         return len(JsonPlusSerializer().dumps_typed(result.state)[1])
 
-    assert (size(30) - size(2)) / 28 <= 4096
+    assert (size(12) - size(2)) / 10 <= 4096
 
 
 def test_state_survives_strict_msgpack(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from foveate.agent.run import Agent
 from .scripted import FakeGrounder, ScriptedModel, ct_volume
 
 IMAGE = ct_volume(slices=3, side=32)
-BUDGET = Budget(steps=6, repairs=2, seconds=20)
+BUDGET = Budget(steps=6, repairs=2, seconds=60)
 MODELS = {name: ScriptedModel(replies=[""]) for name in ("pocket", "gemma", "radvlm", "gemini")}
 AGENTS = {
     name: Agent(
@@ -72,7 +72,7 @@ replies = (
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(replies, min_size=1, max_size=5), st.sampled_from(sorted(MODELS)))
 def test_any_reply_ends_in_a_stated_way(script: list[str], profile: str) -> None:
     model = MODELS[profile]
