@@ -228,6 +228,16 @@ def _again_size(task: Task) -> Plan:
     return answered(text, [claim(size_claim, task.last.id)], task.last.score)
 
 
+def _again_side(task: Task) -> Plan:
+    assert task.last is not None
+    label, place = task.last.label, task.last.place
+    text = answer_text("side", a=label, e=task.last.id, side=place)
+    return answered(
+        text, [claim(answer_text("side_claim", a=label, side=place), task.last.id)], task.last.score
+    )
+    yield []
+
+
 def _again_zoom(task: Task) -> Plan:
     assert task.last is not None
     yield [("zoom", {"region": task.last.id})]
@@ -266,5 +276,5 @@ PLANS: dict[str, Callable[[Task], Plan]] = {
     "lesion": _lesion, "larger": _relation, "left_of": _relation, "right_of": _relation,
     "above": _relation, "below": _relation,
     "window": _window, "slice": _slice, "overview": _overview, "what": _what, "decline": _decline,
-    "again_size": _again_size, "again_zoom": _again_zoom, "again_larger": _again_larger,
+    "again_size": _again_size, "again_zoom": _again_zoom, "again_side": _again_side, "again_larger": _again_larger,
 }  # fmt: skip

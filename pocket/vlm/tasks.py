@@ -25,7 +25,7 @@ KINDS = {
     "larger": 8, "left_of": 4, "right_of": 4, "above": 4, "below": 4,
     "lesion": 12, "overview": 4, "window": 3, "decline": 6, "what": 8,
 }  # fmt: skip
-AGAIN = {"again_where": 5, "again_size": 4, "again_zoom": 2, "again_larger": 2}
+AGAIN = {"again_where": 5, "again_size": 4, "again_zoom": 2, "again_side": 2, "again_larger": 2}
 MAIN = (
     "liver", "spleen", "stomach", "left kidney", "right kidney", "left lung", "right lung", "heart",
     "aorta", "vertebra", "colon", "pancreas", "urinary bladder", "trachea",
