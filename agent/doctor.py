@@ -19,8 +19,10 @@ from typing import Literal
 
 Status = Literal["ok", "note", "warn", "fail"]
 
-CORE = ("torch", "transformers", "accelerate", "safetensors", "langgraph", "langchain-core",
-        "langchain-openai", "pillow", "pydantic", "numpy", "scipy", "nibabel", "pydicom", "pynrrd")  # fmt: skip
+CORE = (
+    "torch transformers accelerate safetensors langgraph langchain-core langchain-openai pillow pydantic numpy "
+    "scipy nibabel pydicom pynrrd"
+).split()
 ENOUGH_MEMORY_GIB = 2.0
 IMPORT_SECONDS = 120
 SERVER_SECONDS = 5.0
@@ -47,7 +49,7 @@ def examine(base_url: str | None = None) -> list[Check]:
 def run_doctor(as_json: bool = False, base_url: str | None = None) -> int:
     """Prints the report; 1 when something is broken, else 0."""
     checks = examine(base_url)
-    print(json.dumps([asdict(check) for check in checks]) if as_json else table(checks))
+    print(json.dumps({"checks": [asdict(check) for check in checks]}) if as_json else table(checks))
     return int(any(check.status == "fail" for check in checks))
 
 

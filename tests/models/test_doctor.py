@@ -44,7 +44,7 @@ def test_a_sound_installation(
         assert word in told
     assert not any(line.startswith("fail") for line in told.splitlines())
     assert doctor.run_doctor(as_json=True) == 0
-    assert {"name", "status", "detail"} == set(json.loads(capsys.readouterr().out)[0])
+    assert {"name", "status", "detail"} == set(json.loads(capsys.readouterr().out)["checks"][0])
 
 
 def test_damaged_and_missing_weights(weights: Path) -> None:
