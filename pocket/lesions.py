@@ -30,13 +30,13 @@ def lung_ids(side: str) -> list[int]:
 
 
 def paint_nodule(rng: np.random.Generator, hu: Array, labels: Array, mm: float) -> bool:
-    """Paints one blob of 4-40 mm into lung tissue, in place, and labels it. False where there is no lung."""
+    """Paints one blob of 5-40 mm into lung tissue, in place, and labels it. False where there is no lung."""
     side = str(rng.choice(["left", "right"]))
     lung = np.isin(labels, lung_ids(side))
     spots = np.argwhere(lung)
     if len(spots) * mm * mm < 1200:
         return False
-    diameter = float(np.exp(rng.uniform(np.log(4), np.log(40))))
+    diameter = float(np.exp(rng.uniform(np.log(5), np.log(40))))
     middle = spots[rng.integers(len(spots))]
     depth = _depth(rng, lung.shape, middle, diameter, mm)
     inside = (depth > 0) & lung

@@ -44,7 +44,7 @@ def one_input(rng: np.random.Generator, side: int) -> tuple[Tensor, Tensor]:
         else rng.uniform(1.7, 2.4)
     )
     arms = 0.45 if mm > 2.0 else 0.1
-    sample = slice_sample(rng, side, mm * 192 / side, arms=arms)
+    sample = slice_sample(rng, side, mm * 192 / side, nodules=0.55, arms=arms, mirrored=0.15)
     hu = degrade(rng, torch.from_numpy(sample.hu.astype(np.float32)))
     labels = torch.from_numpy(sample.labels)
     seen = random_field(rng, side) if rng.random() < 0.3 else None

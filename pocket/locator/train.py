@@ -18,7 +18,7 @@ import torch
 from rich.progress import Progress, TextColumn
 from torch import Tensor
 
-from foveate.pocket.anatomy import random_distractor, random_phrase, structures
+from foveate.pocket.anatomy import LESION, random_distractor, random_phrase, structures
 from foveate.pocket.locator.batches import loader
 from foveate.pocket.locator.loss import balanced_loss, exclusive_mask, masks_of, membership, partition_loss
 from foveate.tools.grounding.dense import DenseConfig, DenseLocator, save_locator
@@ -26,6 +26,8 @@ from foveate.tools.grounding.dense import DenseConfig, DenseLocator, save_locato
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "pocket" / "weights" / "locator"
 STRANGE = 10
+LESION_PHRASES = 3
+LESION_INDEX = [s.name for s in structures()].index(LESION)
 RUN = ROOT / "runs" / "pocket-locator"
 
 
@@ -86,6 +88,7 @@ class Trainer:
         half = labels[:, offset[0] :: 2, offset[1] :: 2]
         chosen = self._chosen(half)
         phrases = [random_phrase(self.rng, structures()[int(i)]) for i in chosen]
+        phrases += [random_phrase(self.rng, structures()[LESION_INDEX]) for _ in range(LESION_PHRASES)]
         phrases += [random_distractor(self.rng) for _ in range(STRANGE)]
         with torch.autocast(self.device.type, torch.bfloat16):
             features = self.model.image(inputs)
@@ -93,9 +96,10 @@ class Trainer:
         text = self.model.encode_text(phrases)
         apart = exclusive_mask()[chosen]
         partition = self.model.logits(pixels, text[: len(chosen)][apart])
-        # the balanced loss on a random part of the phrases: it costs as much as the network
+        # the balanced loss on a random part of the phrases: it costs as much as the network. Lesions are
+        # always asked for: they are rare, and many wordings near theirs name nothing
         some = torch.from_numpy(self.rng.permutation(len(chosen))[:36])
-        masks = masks_of(half, chosen[some])
+        masks = masks_of(half, torch.cat([chosen[some], torch.full((LESION_PHRASES,), LESION_INDEX)]))
         empty = torch.zeros(len(masks), STRANGE, *masks.shape[2:], dtype=torch.bool, device=masks.device)
         logits = self.model.logits(pixels, torch.cat([text[: len(chosen)][some], text[len(chosen) :]]))
         return {
