@@ -276,5 +276,6 @@ PLANS: dict[str, Callable[[Task], Plan]] = {
     "lesion": _lesion, "larger": _relation, "left_of": _relation, "right_of": _relation,
     "above": _relation, "below": _relation,
     "window": _window, "slice": _slice, "overview": _overview, "what": _what, "decline": _decline,
-    "again_size": _again_size, "again_zoom": _again_zoom, "again_side": _again_side, "again_larger": _again_larger,
+    "again_size": _again_size, "again_zoom": _again_zoom, "again_side": _again_side,
+    "again_larger": _again_larger,
 }  # fmt: skip

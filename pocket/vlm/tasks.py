@@ -81,10 +81,10 @@ def supports(truths: dict[str, Truth], view_side: float, box: tuple[float, ...],
 
 
 class Questioner:
-    """Draws questions about one scene. `view_side` is the longest side of V0 in pixels."""
+    """Draws questions about one scene. `view_side` is the longest side of V0; `index` the scene's slice."""
 
-    def __init__(self, rng: np.random.Generator, scene: Scene, view_side: int) -> None:
-        self.rng, self.scene, self.view_side = rng, scene, view_side
+    def __init__(self, rng: np.random.Generator, scene: Scene, view_side: int, index: int = 0) -> None:
+        self.rng, self.scene, self.view_side, self.index = rng, scene, view_side, index
         every = [truth_of(scene, s, s.name) for s in structures() if s.name != LESION]
         self.visible = [t for t in every if t.visible]
         self.hidden = [t for t in every if not t.visible]
@@ -102,16 +102,15 @@ class Questioner:
             return self._overview()
         if chosen == "what":
             return self._what()
-        a, b = self._thing(), self._thing()
-        return self._task(chosen, a, b)
+        a = self._thing()
+        return self._task(chosen, a, self._thing(a.phrase))
 
     def _task(self, kind: str, a: Truth, b: Truth) -> Task:
         window = str(self.rng.choice(WINDOW_NAMES))
-        question = self._wording(kind, a=a.phrase, b=b.phrase, w=window)
+        question = self._wording(kind, a=a.phrase, b=b.phrase, w=window, n=str(self.index))
         known = {a.phrase: a, b.phrase: b}
-        task = Task(
-            kind, question, a.phrase, b.phrase, {"w": window}, partial(supports, known, self.view_side)
-        )
+        asked = {"w": window, "n": self.index}
+        task = Task(kind, question, a.phrase, b.phrase, asked, partial(supports, known, self.view_side))
         task.extra["truths"] = [a, b] if "{b}" in wordings()[kind][0] else [a]
         return task
 
@@ -123,8 +122,15 @@ class Questioner:
             text = text.rstrip(".?")
         return text
 
-    def _thing(self) -> Truth:
-        """Mostly something visible, at times something hidden, at times what no picture here can show."""
+    def _thing(self, but: str = "") -> Truth:
+        """Mostly something visible, at times something hidden, at times what no picture here can show.
+
+        Never `but`: to compare a thing with itself is no question, and the agent refuses to ground it twice.
+        """
+        drawn = self._any_thing()
+        return drawn if drawn.phrase != but else self._thing(but)
+
+    def _any_thing(self) -> Truth:
         roll = self.rng.random()
         if roll < 0.66 and self.visible:
             found = self.visible[self.rng.integers(len(self.visible))]
@@ -175,7 +181,7 @@ class Questioner:
             return self._task(kind, self._thing(), self._thing())
         if task.last is None:
             return None
-        following = self._task(kind, nothing(task.last.label), self._thing())
+        following = self._task(kind, nothing(task.last.label), self._thing(task.last.label))
         following.last, following.a = task.last, task.last.label
         return following
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from foveate.agent.budget import Budget
@@ -65,15 +66,25 @@ def _renamed(found: Grounding, phrase: str) -> Grounding:
     return replace(found, phrase=phrase, regions=regions)
 
 
-def image_of(scene: Scene, rng: np.random.Generator) -> SourceImage:
-    """The scene as a CT slice, at times without its spacing."""
+def stack_of(rng: np.random.Generator, scene: Scene, other: Scene) -> tuple[npt.NDArray[np.int16], int]:
+    """(pixels [slice, row, col], the scene's index): mostly the scene alone, at times among another's."""
+    if rng.random() > 0.3:
+        return scene.hu[None], 0
+    stack = np.repeat(other.hu[None], int(rng.integers(2, 33)), axis=0)
+    index = int(rng.integers(len(stack)))
+    stack[index] = scene.hu
+    return stack, index
+
+
+def image_of(scene: Scene, pixels: npt.NDArray[np.int16], rng: np.random.Generator) -> SourceImage:
+    """The pixels as CT, at times without spacing."""
     known = rng.random() < 0.9
     step = scene.spacing_mm
     window = (
         PRESETS["soft tissue"] if rng.random() < 0.7 else list(PRESETS.values())[rng.integers(len(PRESETS))]
     )
     return SourceImage(
-        scene.hu[None],
+        pixels,
         spacing_mm=(5.0, step, step) if known else None,
         affine=np.diag([step, step, 5.0, 1.0]) if known else None,
         modality="CT", intensity_unit="HU", default_window=window, convention="radiological",
@@ -93,11 +104,13 @@ class Maker:
 
     def conversations(self) -> Iterator[dict[str, Any]]:
         """Endless conversations, several a scene."""
+        scene = random_scene(self.rng)
         while True:
-            scene = random_scene(self.rng)
-            image = image_of(scene, self.rng)
+            other, scene = scene, random_scene(self.rng)
+            pixels, index = stack_of(self.rng, scene, other)
+            image = image_of(scene, pixels, self.rng)
             self.store = ImageStore()
-            asker = Questioner(self.rng, scene, self.profile.max_side)
+            asker = Questioner(self.rng, scene, self.profile.max_side, index)
             decoys = [truth.phrase for truth in asker.visible]
             agents = {
                 tools: Agent(
@@ -110,16 +123,19 @@ class Maker:
                 yield self._one(agents, asker, image)
 
     def _one(self, agents: dict[bool, Agent], asker: Questioner, image: SourceImage) -> dict[str, Any]:
-        task = asker.draw()
-        direct = self.rng.random() < 0.12 and task.kind not in ("window", "what")
+        far = image.n_slices > 1 and self.rng.random() < 0.3
+        task = asker.draw("slice" if far else None)
+        direct = self.rng.random() < 0.12 and task.kind not in ("window", "what", "slice")
         if direct:
             task = asker.direct(task)
         self.model.begin(task, direct)
-        start = [overview(image, self.profile.max_side)]
+        shown = int(self.rng.integers(image.n_slices)) if far else asker.index
+        start = [overview(image, self.profile.max_side, shown, "axial")]
         boxes = [task.extra["box"]] if task.kind == "what" else []
         result = agents[not direct].ask(image, task.question, start=start, boxes=boxes)
         kinds = [f"direct {task.kind}" if direct else task.kind]
-        if not direct and task.kind not in ("what", "window", "overview") and self.rng.random() < 0.22:
+        leads_on = not direct and task.kind not in ("what", "window", "overview", "slice")
+        if leads_on and self.rng.random() < 0.22:
             task.last = last_region(result)
             following = asker.follow_up(task)
             if following is not None:
