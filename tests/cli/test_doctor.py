@@ -1,0 +1,22 @@
+"""`foveate doctor` and `foveate grounders`."""
+
+from __future__ import annotations
+
+from .conftest import Foveate
+
+
+def test_doctor_says_one_object_and_fails_only_for_a_failed_check(foveate: Foveate) -> None:
+    ran = foveate("doctor", "--json")
+    states = {check["name"]: check["status"] for check in ran.json["checks"]}
+    assert states["torch"] == "ok" and ran.code == int("fail" in states.values())
+
+
+def test_doctor_tells_people_of_a_server_that_is_not_there(foveate: Foveate) -> None:
+    ran = foveate("doctor", "--base-url", "http://127.0.0.1:9/v1")
+    assert ran.code == 1
+    assert any(line.split()[:2] == ["fail", "server"] for line in ran.out.splitlines())
+
+
+def test_grounders_are_the_ones_that_load(foveate: Foveate) -> None:
+    names = foveate("grounders", "--json").json["grounders"]
+    assert "pocket" in names and all(line in foveate("grounders").out for line in names.values())
