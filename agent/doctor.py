@@ -20,9 +20,17 @@ from typing import Literal
 Status = Literal["ok", "note", "warn", "fail"]
 
 CORE = (
-    "torch transformers accelerate safetensors langgraph langchain-core langchain-openai pillow pydantic numpy "
-    "scipy nibabel pydicom pynrrd"
-).split()
+    *(
+        "torch",
+        "transformers",
+        "accelerate",
+        "safetensors",
+        "langgraph",
+        "langchain-core",
+        "langchain-openai",
+    ),
+    *("pillow", "pydantic", "numpy", "scipy", "nibabel", "pydicom", "pynrrd"),
+)
 ENOUGH_MEMORY_GIB = 2.0
 IMPORT_SECONDS = 120
 SERVER_SECONDS = 5.0

