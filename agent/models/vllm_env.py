@@ -16,7 +16,7 @@ TORCHVISION = "torchvision==0.28.0"
 STAMP = ".foveate-vllm"
 
 # Runs at each start of the interpreter, so it must be quick: torch is imported only once torchvision is.
-HOOK = '''"""Declares torchvision's operators before torchvision is imported; its own compiled part does not load."""
+HOOK = '''"""Declares torchvision's operators before it is imported; its own compiled part does not load."""
 
 import sys
 
