@@ -141,7 +141,8 @@ class Batches(IterableDataset[dict[str, Tensor]]):
 
 def collate(samples: list[Sample], pad: int, pad_image: int) -> dict[str, Tensor]:
     """Right-padded batch as the model's forward takes it."""
-    longest = max(len(s.ids) for s in samples)
+    # few different lengths: every new shape costs the matrix library a kernel
+    longest = -(-max(len(s.ids) for s in samples) // 32) * 32
     ids = torch.tensor([s.ids + [pad] * (longest - len(s.ids)) for s in samples])
     labels = torch.tensor([s.labels + [-100] * (longest - len(s.labels)) for s in samples])
     mask = torch.tensor([[1] * len(s.ids) + [0] * (longest - len(s.ids)) for s in samples])
@@ -176,7 +177,7 @@ def load_tower(model: Qwen2_5_VLForConditionalGeneration) -> None:
 
 @torch.no_grad()
 def validate(
-    model: Qwen2_5_VLForConditionalGeneration, encoder: Encoder, folder: Path, count: int = 48
+    model: Qwen2_5_VLForConditionalGeneration, encoder: Encoder, folder: Path, count: int = 24
 ) -> tuple[float, float]:
     """(loss, share of conversations whose every assistant token is the likeliest) on held-out shards."""
     model.eval()
@@ -225,8 +226,9 @@ def train(
         smooth = loss.item() if not smooth else 0.97 * smooth + 0.03 * loss.item()
         if step % 20 == 0:
             print(f"step {step}/{steps} loss {smooth:.4f} {time.time() - start:.0f} s", flush=True)
-        if step % 200 == 0:
+        if step % 100 == 0:
             _save(model, optimiser, step)
+        if step % 300 == 0:
             held_out, exact = validate(model, encoder, folder)
             print(f"held out: loss {held_out:.4f}, exact {exact:.3f}", flush=True)
     _save(model, optimiser, step)
