@@ -6,7 +6,6 @@ affected. On a machine with a GPU and the stock vllm none of this is needed. Kno
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,18 +48,13 @@ def make_environment(folder: Path) -> Path:
     stamp = folder / STAMP
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == VLLM:
         return python
-    uv = shutil.which("uv")
-    if uv:
-        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
-        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
-        links = os.environ.get("PIP_FIND_LINKS", "").split()
-        install += [part for link in links for part in ("--find-links", link)]
-    else:
-        run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        install = [str(python), "-m", "pip", "install", "--quiet"]
+    run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    run([str(python), "-m", "pip", "install", "--quiet", "uv"])  # resolves in seconds what takes pip minutes
+    install = [str(folder / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)]
+    links = os.environ.get("PIP_FIND_LINKS", "").split()
+    install += [part for link in links for part in ("--find-links", link)]
     run([*install, VLLM])
-    reinstall = "--reinstall" if uv else "--force-reinstall"
-    run([*install, "--no-deps", reinstall, TORCHVISION])
+    run([*install, "--no-deps", "--reinstall", TORCHVISION])
     place_hook(python)
     stamp.write_text(VLLM, encoding="utf-8")
     return python
