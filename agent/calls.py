@@ -122,7 +122,13 @@ class Caller:
         text = result_text(self.profile, artifact, list(views), list(evidence.values()), known, ctx.store.get)
         made.views.update(views)
         made.evidence.update(evidence)
-        told = _told(text, seconds, views=tuple(views), evidence=tuple(evidence), facts=dict(artifact.facts))
+        told = _told(
+            text,
+            seconds,
+            views=tuple(views),
+            evidence=tuple(evidence),
+            facts=_new_facts(step.arguments, artifact),
+        )
         made.steps.append(step.model_copy(update=told))
 
     def _checked(
@@ -218,6 +224,14 @@ def _reason(tool: str, error: Exception) -> str:
     # the class says enough to a model; the text of a foreign error may hold a path or a name
     log.error("tool %s failed with %s", tool, type(error).__name__)
     return f"{tool} failed inside ({type(error).__name__})"
+
+
+def _new_facts(arguments: Mapping[str, Any], artifact: ToolArtifact) -> dict[str, Any]:
+    """The facts that the step's tool and arguments do not already tell."""
+    facts = artifact.facts.items()
+    return {
+        key: fact for key, fact in facts if key != "tool" and (key not in arguments or arguments[key] != fact)
+    }
 
 
 def _told(text: str, seconds: float, **more: Any) -> dict[str, Any]:

@@ -88,5 +88,5 @@ class Concluder:
 
 def _absent(state: AgentState) -> list[str]:
     """Phrases whose absence was decided on a fixed scale."""
-    facts = (step.get("facts", {}) for step in state["steps"])
-    return [told["phrase"] for told in facts if told.get("absent")]
+    told = ({**step.get("arguments", {}), **step.get("facts", {})} for step in state["steps"])
+    return [facts["phrase"] for facts in told if facts.get("absent")]

@@ -111,7 +111,7 @@ class Nodes:
             messages=self._results(calls, made),
             views={name: view_record(view) for name, view in made.views.items()},
             evidence={name: evidence_record(e) for name, e in made.evidence.items()},
-            steps=[step.record() for step in made.steps],
+            steps=[step.record(observation_kept=not observe.structured(self.profile)) for step in made.steps],
             fresh=list(made.views),
         )
         if made.late or made.looping:

@@ -18,7 +18,7 @@ from foveate.agent.state import AgentState, evidence_record, view_record
 from foveate.tools.evidence import Evidence, seen_at
 from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.image import SourceImage
-from foveate.tools.imaging.store import ImageStore
+from foveate.tools.imaging.store import ImageStore, StoreError
 from foveate.tools.imaging.views import View, overview
 
 ImageInput = str | Path | SourceImage
@@ -50,6 +50,7 @@ class Opener:
         Raises InputError, or the image's own error.
         """
         question = checked_question(question)
+        self._check_known(known.get("images", {}))
         opened = [self._image(image) for image in _listed(images)]
         if not opened and not known.get("views"):
             raise InputError("No image was given; name at least one.")
@@ -61,6 +62,13 @@ class Opener:
             start=[view_record(view) for view in views],
             marked=[evidence_record(self._marked(box, views)) for box in boxes],
         )
+
+    def _check_known(self, images: Mapping[str, Any]) -> None:
+        try:
+            for image_id in images:
+                self.store.get(image_id)
+        except StoreError as error:
+            raise InputError(f"The conversation cannot go on: {error}") from None
 
     def _image(self, image: ImageInput) -> SourceImage:
         if isinstance(image, SourceImage):

@@ -28,6 +28,7 @@ from foveate.agent.state import (
     turns_spent,
     views_of,
 )
+from foveate.agent.trace import call_id
 from foveate.agent.workers import Outcome, run_all
 from foveate.tools.imaging.views import View
 
@@ -132,11 +133,6 @@ def _named_claims(answer: dict[str, Any]) -> dict[str, Any]:
     """A family that writes bare boxes in prose means the prose by them."""
     claims = [{**claim, "text": claim["text"] or answer["text"][:MAX_CLAIM]} for claim in answer["claims"]]
     return {**answer, "claims": claims}
-
-
-def call_id(number: int) -> str:
-    """Nine letters and digits: the one form that every provider's server takes."""
-    return f"call{number:05d}"
 
 
 def _counted(usage: Usage, reply: AIMessage, seconds: float) -> Usage:

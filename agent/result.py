@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from foveate.agent.answer import GroundedAnswer
 from foveate.agent.state import AgentState, Usage, views_of
-from foveate.agent.trace import Step
+from foveate.agent.trace import Step, call_id
 from foveate.tools.imaging.views import View
 
 
@@ -34,9 +34,10 @@ class Result:
     @classmethod
     def of(cls, state: AgentState, model: str, profile: str, seconds: float) -> Result:
         first = state["asked"]["steps"]
+        said = {m.tool_call_id: m.text for m in state["messages"] if isinstance(m, ToolMessage)}
         return cls(
             answer=GroundedAnswer.model_validate(state["answer"]),
-            steps=tuple(Step.model_validate(step) for step in state["steps"][first:]),
+            steps=tuple(_step(record, said) for record in state["steps"][first:]),
             model=model,
             profile=profile,
             usage=state["usage"],
@@ -83,3 +84,8 @@ class Result:
         ]
         views = {name: view.model_dump(mode="json") for name, view in self.views.items()}
         return {**self.to_json(), "replies": replies, "views": views}
+
+
+def _step(record: dict[str, Any], said: dict[str, str]) -> Step:
+    """The step with its observation, which the conversation holds where tools have messages of their own."""
+    return Step.model_validate({"observation": said.get(call_id(record["n"]), ""), **record})

@@ -32,7 +32,7 @@ class ToolLimits:
     min_side: int = 112
     margin: float = 0.25
     max_regions: int = 5
-    max_phrase: int = 200
+    max_phrase: int = 120
 
 
 @dataclass(frozen=True)

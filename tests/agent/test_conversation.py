@@ -309,6 +309,25 @@ def test_state_grows_by_at_most_4_kib_a_step_whatever_the_image(make: Callable[[
     assert (size(12) - size(2)) / 10 <= 4096
 
 
+def test_state_stays_small_when_a_grounder_says_much() -> None:
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    class Talkative(FakeGrounder):
+        def _one(self, view: Any, phrase: str) -> Any:
+            found = super()._one(view, "left kidney")
+            region = replace(found.regions[0], label=phrase)
+            return replace(found, phrase=phrase, regions=(region,) * 9)
+
+    def size(steps: int) -> int:
+        replies = [call("ground", phrase=f"{i:3d}".strip() + "x" * 110) for i in range(steps)]
+        asked, _ = agent(
+            *replies, call("answer", text="x"), grounder=Talkative(ORGANS), budget=Budget(steps=30)
+        )
+        return len(JsonPlusSerializer().dumps_typed(asked.ask(ct_volume(), "Where?").state)[1])
+
+    assert (size(6) - size(2)) / 4 <= 4096
+
+
 def test_state_survives_strict_msgpack(monkeypatch: pytest.MonkeyPatch) -> None:
     from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 

@@ -345,6 +345,13 @@ def test_a_bad_question_is_refused_in_one_line(images: list[SourceImage], questi
     assert not model.shown
 
 
+def test_a_conversation_whose_images_are_gone_cannot_go_on() -> None:
+    model = ScriptedModel(replies=[call("answer", text="x")])
+    first, second = (Agent(model, grounder=None, profile=profile_named("pocket")) for _ in range(2))
+    with pytest.raises(InputError, match="holds nothing"):
+        second.ask([], "And?", first.ask(ct_volume(), "Where?"))
+
+
 def test_braces_and_orders_in_a_question_are_only_text() -> None:
     model = ScriptedModel(replies=[ANSWER])
     asked = Agent(model, grounder=FakeGrounder(KIDNEY), profile=profile_named("pocket"))
