@@ -30,9 +30,10 @@ def profile_named(name: str) -> Profile:
 def profile_for(model_spec: str) -> Profile:
     """The profile of a model specification ("pocket", "hf:PATH_OR_ID", "openai:NAME", "scripted:FILE").
 
-    A local checkpoint folder is matched by the `model_type` it declares in config.json, and its declared
-    pixel limits replace the family's; any other model by its name. A model of no known family gets
-    "generic", whose convention the prompt states to the model. Raises ModelError for a bad trace or folder.
+    A local checkpoint folder is matched by what it declares in config.json ("foveate_profile", or else its
+    `model_type`), and its declared pixel limits replace the family's; any other model by its name. A model
+    of no known family gets "generic", whose convention the prompt states to the model. Raises ModelError
+    for a bad trace or folder.
     """
     kind, _, rest = model_spec.partition(":")
     if kind == "pocket":
@@ -63,6 +64,8 @@ def _profile_of_folder(folder: Path) -> Profile:
     config = _read_json(folder / "config.json")
     if folder.resolve() == pocket_path().resolve():
         return _BY_NAME["pocket"]
+    if "foveate_profile" in config:
+        return profile_named(str(config["foveate_profile"]))
     model_type = config.get("model_type")
     family = next((p for p in PROFILES if model_type in p.model_types), None)
     if family is None:

@@ -198,6 +198,8 @@ def test_profile_by_declared_model_type(tmp_path: Path) -> None:
     assert profile_for(f"hf:{folder}").name == "qwen3-vl"
     (folder / "config.json").write_text(json.dumps({"model_type": "unknown"}))
     assert profile_for(f"hf:{folder}").name == "internvl"
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "foveate_profile": "pocket"}))
+    assert profile_for(f"hf:{folder}").name == "pocket"
     (folder / "config.json").write_text("{")
     with pytest.raises(ModelError, match=r"config\.json"):
         profile_for(f"hf:{folder}")
