@@ -54,8 +54,8 @@ def overlays(looked: Looked, cited: Sequence[Evidence]) -> list[Overlay]:
 
 
 def seen_view(looked: Looked, evidence: Evidence) -> View:
-    """The view that a piece of evidence was seen in."""
-    return looked.views[evidence.view]
+    """The view that a piece of evidence was seen in; a box that the user drew knows its view by id only."""
+    return next(v for name, v in looked.views.items() if name == evidence.view or v.id == evidence.seen_in)
 
 
 def evidence_crop(looked: Looked, evidence: Evidence) -> Image:

@@ -83,11 +83,14 @@ def test_a_trace_is_a_script_that_gives_the_same_answer(
     assert {key: first.json[key] for key in same} == {key: again.json[key] for key in same}
 
 
-def test_without_tools_the_model_draws_its_own_boxes(foveate: Foveate, picture: Path, script) -> None:
+def test_without_tools_the_model_draws_its_own_boxes(
+    foveate: Foveate, picture: Path, script, tmp_path: Path
+) -> None:
     claim = {"text": "a band", "box": [20, 10, 60, 50]}
     model = script([("answer", {"text": "A band.", "claims": [claim], "confidence": 0.5})])
-    ran = foveate("ask", picture, "-q", "Q?", "-m", model, "--no-tools", "--json")
+    ran = foveate("ask", picture, "-q", "Q?", "-m", model, "--no-tools", "--json", "--out", tmp_path / "run")
     assert ran.code == 0 and len(ran.json["steps"]) == 1
+    assert (tmp_path / "run" / "overlay.png").exists()
     assert [(e["tool"], e["box"]) for e in ran.json["evidence"]] == [("model", [20, 10, 60, 50])]
 
 
