@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check-vllm bench readme-picture clean
+.PHONY: help install demo test lint types check-vllm bench readme-numbers readme-picture clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || grep -h '## ' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ types: $(VENV)/.foveate-test  ## mypy --strict
 
 bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
 	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
+
+readme-numbers: $(VENV)/.foveate  ## copy the measured numbers into the README
+	$(BIN)/python -m foveate.evals.bench.readme --bench $(OUT)/bench/ask.json
 
 readme-picture: $(VENV)/.foveate  ## make docs/answer.png, the picture in the README, from a real answer; needs Chromium
 	$(BIN)/foveate ask pocket/demo/chest_nodule.nii.gz -q "Is there a nodule? Where, and how large?" --window lung --out $(OUT)/readme
