@@ -34,7 +34,9 @@ class Result:
     @classmethod
     def of(cls, state: AgentState, model: str, profile: str, seconds: float) -> Result:
         first = state["asked"]["steps"]
-        said = {m.tool_call_id: m.text for m in state["messages"] if isinstance(m, ToolMessage)}
+        said: dict[str, str] = {
+            m.tool_call_id: m.text for m in state["messages"] if isinstance(m, ToolMessage)
+        }
         return cls(
             answer=GroundedAnswer.model_validate(state["answer"]),
             steps=tuple(_step(record, said) for record in state["steps"][first:]),
