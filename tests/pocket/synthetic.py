@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
 from foveate.pocket.anatomy import LESION, Structure, part_ids, structure, structures
 from foveate.pocket.vlm.scenes import LESION_ID, SIDE, Scene
+from foveate.tools.context import ToolError
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.frames import BoxError
 from foveate.tools.imaging.image import SourceImage
@@ -25,7 +27,7 @@ ORGANS: dict[str, Corners] = {
     "vertebra": (150, 240, 200, 300),
     "aorta": (205, 215, 230, 235),
 }
-"""Boxes in scene pixels; the vertebra lies right of and below the liver, the aorta is small."""
+"""Boxes in scene pixels."""
 NODULE: Corners = (100, 90, 120, 112)
 SPACING = 1.2
 HIDDEN = "urinary bladder"
@@ -53,6 +55,12 @@ def image_of_scene(made: Scene) -> SourceImage:
     )  # fmt: skip
 
 
+def in_v0(box: Corners) -> list[int]:
+    """The box as it is written in V0 of 224 pixels."""
+    return [round(v * 224 / SIDE) for v in box]
+
+
+@cache
 def named(phrase: str) -> Structure | None:
     """The structure that a phrase of the question bank names."""
     bare = phrase.lower().removeprefix("the ")
@@ -60,14 +68,23 @@ def named(phrase: str) -> Structure | None:
 
 
 class LabelGrounder:
-    """Answers from the labels; `misplaced` phrases come back where they are not."""
+    """Answers from the labels. `misplaced` phrases come back elsewhere, a `blind` one finds nothing.
+
+    The next `failures` calls raise.
+    """
 
     name = "labels"
 
-    def __init__(self, made: Scene, misplaced: dict[str, Corners] | None = None) -> None:
-        self.made, self.misplaced = made, misplaced or {}
+    def __init__(self, made: Scene) -> None:
+        self.made = made
+        self.misplaced: dict[str, Corners] = {}
+        self.blind = False
+        self.failures = 0
 
     def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
+        if self.failures:
+            self.failures -= 1
+            raise ToolError("grounder timed out")
         return [self._one(view, phrase) for phrase in phrases]
 
     def _one(self, view: View, phrase: str) -> Grounding:
@@ -82,7 +99,7 @@ class LabelGrounder:
         return Grounding(phrase, regions, "fixed_scale", not regions, best, 0.5, None, 0.001, 1)
 
     def _box(self, wanted: Structure | None) -> Corners | None:
-        if wanted is None:
+        if wanted is None or self.blind:
             return None
         ids = [LESION_ID] if wanted.name == LESION else part_ids(wanted)
         rows, cols = np.nonzero(np.isin(self.made.labels, ids))
