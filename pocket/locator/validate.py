@@ -11,7 +11,8 @@ from torch import Tensor
 
 from foveate.pocket.anatomy import distractors, parts, structures
 from foveate.pocket.augment import HELD_OUT, block, degrade, slice_sample
-from foveate.pocket.locator.loss import masks_of
+from foveate.pocket.locator.loss import exclusive, masks_of
+from foveate.tools.grounding.compete import Vocabulary, compete
 from foveate.tools.grounding.dense import DenseLocator
 from foveate.tools.grounding.heatmap import PEAK_PIXELS
 from foveate.tools.grounding.inputs import hu_channels
@@ -47,12 +48,20 @@ def calibrated(model: DenseLocator) -> tuple[dict[str, Any], dict[str, Any]]:
     strange = distractors()["phrases"]
     text = model.encode_text([*names, *strange])
     pixels = torch.cat([model.encode_image(chunk) for chunk in inputs.split(8)])
+    table = {
+        s.name: {"kind": s.kind, "side": s.side, "parts": list(s.parts), "exclusive": exclusive(s)}
+        for s in structures()
+    }
+    vocabulary = Vocabulary.of(table, text[: len(names)])
+    rivals = [vocabulary.rivals(vector) for vector in text]
     every = torch.arange(len(names))
     half = labels[:, ::2, ::2]
     masks = torch.cat([masks_of(part, every) for part in half.split(8)])
     scores, overlap = [], []
     for k in range(len(inputs)):
-        logits = model.logits(pixels[k : k + 1], text)[0]
+        raw = model.logits(pixels[k : k + 1], text)[0]
+        known = raw[: len(names)]
+        logits = torch.stack([compete(one, known, who) for one, who in zip(raw, rivals, strict=True)])
         scores.append(logits.flatten(1).topk(PEAK_PIXELS, dim=1).values.mean(1))
         hit, true = logits[: len(names)] > 0, masks[k]
         overlap.append((hit & true).sum((1, 2)) / (hit | true).sum((1, 2)).clamp(min=1))
@@ -79,7 +88,7 @@ def calibrated(model: DenseLocator) -> tuple[dict[str, Any], dict[str, Any]]:
     extra = {
         "name": "pocket-locator", "mm_per_pixel": 2.0, "presence": {"slope": slope, "offset": offset},
         "mask_threshold": 0.5, "held_out": figures, "parts": list(parts()),
-        "structures": {s.name: {"kind": s.kind, "side": s.side} for s in structures()},
+        "structures": table,
     }  # fmt: skip
     return extra, figures
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from foveate.tools.grounding.canvas import Canvas, canvas_of
+from foveate.tools.grounding.compete import Vocabulary, compete
 from foveate.tools.grounding.dense import STRIDE, load_locator
 from foveate.tools.grounding.heatmap import HeatRegion, Kind, heat_regions, peak_score
 from foveate.tools.grounding.protocol import Grounding, Region
@@ -31,17 +32,17 @@ from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
 KEPT_SLICES = 4
-KNOWN_COSINE = 0.6
+KEPT_PHRASES = 512
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One slice: its canvas, and unit vectors (embed, h, w) per scale with the share (w, h) that is not
-    padding.
+    """One slice: its canvas, and per scale the unit vectors (embed, h, w), the known names' logits
+    (names, h, w) and the share (w, h) that is not padding.
     """
 
     canvas: Canvas
-    scales: tuple[tuple[Tensor, tuple[float, float]], ...]
+    scales: tuple[tuple[Tensor, Tensor, tuple[float, float]], ...]
 
 
 class PocketLocator:
@@ -53,9 +54,10 @@ class PocketLocator:
         self.model, self.config = load_locator(folder)
         self.threshold = float(self.config.get("presence_threshold", 0.5))
         self._kept: OrderedDict[tuple[Any, ...], Encoded] = OrderedDict()
-        self._names = list(self.config["structures"])
+        self._phrases: dict[str, Tensor] = {}
         with torch.inference_mode():
-            self._known = self.model.encode_text(self._names)
+            names = list(self.config["structures"])
+            self._known = Vocabulary.of(self.config["structures"], self.model.encode_text(names))
 
     @torch.inference_mode()
     def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
@@ -66,12 +68,21 @@ class PocketLocator:
             raise ValueError("The view shows another image than the one given.")
         began = time.monotonic()
         encoded, passes = self._encode(view, image)
-        text = self.model.encode_text(phrases)
+        text = self._text(phrases)
         found = []
         for phrase, vector in zip(phrases, text, strict=True):
             found.append(self._one(view, encoded, phrase, vector, began, passes))
             began, passes = time.monotonic(), 0
         return found
+
+    def _text(self, phrases: Sequence[str]) -> list[Tensor]:
+        new = [p for p in dict.fromkeys(phrases) if p not in self._phrases]
+        if len(self._phrases) + len(new) > KEPT_PHRASES:
+            self._phrases.clear()
+            new = list(dict.fromkeys(phrases))
+        if new:
+            self._phrases.update(zip(new, self.model.encode_text(new), strict=True))
+        return [self._phrases[p] for p in phrases]
 
     def _encode(self, view: View, image: SourceImage) -> tuple[Encoded, int]:
         window = None if image.intensity_unit == "HU" else view.window
@@ -85,7 +96,7 @@ class PocketLocator:
             inputs, (width, height) = canvas.inputs(mm, STRIDE)
             pixels = self.model.encode_image(inputs)[0]
             share = (width / inputs.shape[3], height / inputs.shape[2])
-            scales.append((pixels, share))
+            scales.append((pixels, self.model.logits(pixels[None], self._known.vectors)[0], share))
         self._kept[key] = Encoded(canvas, tuple(scales))
         while len(self._kept) > KEPT_SLICES:
             self._kept.popitem(last=False)
@@ -98,8 +109,9 @@ class PocketLocator:
         mm = float(self.config.get("map_mm", 2.0))
         rows, cols = (max(1, round(n * encoded.canvas.mm / mm)) for n in encoded.canvas.values.shape)
         total = torch.zeros(rows, cols)
-        for pixels, (share_w, share_h) in encoded.scales:
-            one = self.model.logits(pixels[None], vector[None])[0, 0]
+        rivals = self._known.rivals(vector)
+        for pixels, known, (share_w, share_h) in encoded.scales:
+            one = compete(self.model.logits(pixels[None], vector[None])[0, 0], known, rivals)
             # the grid leaves the padding out: canvas pixel centres in the padded map's coordinates
             x = (torch.arange(cols) + 0.5) / cols * share_w * 2 - 1
             y = (torch.arange(rows) + 0.5) / rows * share_h * 2 - 1
@@ -134,11 +146,10 @@ class PocketLocator:
         return 1 / (1 + math.exp(-value))
 
     def _kind(self, vector: Tensor) -> Kind:
-        cosine = self._known @ vector
-        best = int(cosine.argmax())
-        if float(cosine[best]) < KNOWN_COSINE:
+        known = self._known.nearest(vector)
+        if known is None:
             return "one"
-        kind: Kind = self.config["structures"][self._names[best]]["kind"]
+        kind: Kind = self.config["structures"][self._known.names[known]]["kind"]
         return kind
 
     def _region(self, found: HeatRegion, view: View, to_source: Affine2D, phrase: str) -> Region | None:
