@@ -63,7 +63,7 @@ def build_graph(
     reasoner = Reasoner(bound, profile, budget, PngCache(store.view_png), show_pixels)
     graph = _wired(nodes, reasoner, Concluder(store, profile))
     if opener is not None:
-        graph.add_node("open", opener)
+        graph.add_node("open", RunnableLambda(opener, name="open"))
         graph.add_edge("open", "look")
     graph.add_edge(START, "look" if opener is None else "open")
     return graph.compile(checkpointer=checkpointer, name="foveate")

@@ -127,7 +127,7 @@ class Agent:
             return self._opener.open(images, question, self._stored(config), start, boxes), config
         asked = self._opener.open(images, question, history.state, start, boxes)
         asked["images"] = {**history.state["images"], **asked["images"]}
-        return AgentState(**{**history.state, **asked}), config  # type: ignore[typeddict-item]
+        return AgentState(**{**history.state, **asked}), config
 
     def _config(self, thread: str | None) -> RunnableConfig:
         limit = 20 + 4 * (self.budget.steps + self.budget.repairs)
