@@ -1,7 +1,7 @@
 """Copies the measured numbers into the README: `python -m foveate.evals.bench.readme`.
 
-The table of `pocket/REPORT.md` and the rows of `out/bench/ask.json` go between the README's markers, so that no
-number there was written by hand. Measures nothing itself.
+The table of `pocket/REPORT.md` and the rows of `out/bench/ask.json` go between the README's markers, so that
+no number there was written by hand. Measures nothing itself.
 """
 
 from __future__ import annotations
