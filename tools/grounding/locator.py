@@ -8,6 +8,7 @@ structure by name: what it needs to know of its vocabulary stands in the model's
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ class PocketLocator:
     def __init__(self, folder: Path) -> None:
         self.model, self.config = load_locator(folder)
         self.threshold = float(self.config.get("presence_threshold", 0.5))
+        self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[Any, ...], Encoded] = OrderedDict()
         self._phrases: dict[str, Tensor] = {}
         with torch.inference_mode():
@@ -67,8 +69,10 @@ class PocketLocator:
         if view.image_id != image.id:
             raise ValueError("The view shows another image than the one given.")
         began = time.monotonic()
-        encoded, passes = self._encode(view, image)
-        text = self._text(phrases)
+        # calls made together come from several threads: the first encodes the slice, the others find it
+        with self._lock:
+            encoded, passes = self._encode(view, image)
+            text = self._text(phrases)
         found = []
         for phrase, vector in zip(phrases, text, strict=True):
             found.append(self._one(view, encoded, phrase, vector, began, passes))
