@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import Qwen2Tokenizer
+
 from foveate.pocket.vlm.model import build, save
 from foveate.pocket.vlm.tokenizer import train_tokenizer
-from transformers import Qwen2Tokenizer
 
 WORDS = [
     "Where is the left kidney? V0 224x224 Does it show it?",

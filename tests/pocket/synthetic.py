@@ -51,7 +51,8 @@ def image_of_scene(made: Scene) -> SourceImage:
     return SourceImage(
         made.hu[None], spacing_mm=(5.0, SPACING, SPACING), affine=np.diag([SPACING, SPACING, 5.0, 1.0]),
         modality="CT", intensity_unit="HU", default_window=PRESETS["soft tissue"],
-        convention="radiological", volume=True, patient_side_known=True, stored_orientation="LPS", name="scene",
+        convention="radiological", volume=True, patient_side_known=True, stored_orientation="LPS",
+        name="scene",
     )  # fmt: skip
 
 

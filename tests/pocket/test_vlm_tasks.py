@@ -6,11 +6,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from foveate.pocket.anatomy import structure
 from foveate.pocket.vlm.scenes import SIDE, Scene
 from foveate.pocket.vlm.tasks import AGAIN, KINDS, Questioner, Truth, nothing, supports, truth_of, wordings
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from . import synthetic
 
@@ -34,6 +35,7 @@ def in_view(box: tuple[int, int, int, int]) -> tuple[float, ...]:
 
 
 @given(boxes())
+@settings(deadline=None)
 def test_the_true_box_is_supported(box: tuple[int, int, int, int]) -> None:
     truth = truth_in(box)
     assert truth.box() == box
@@ -41,6 +43,7 @@ def test_the_true_box_is_supported(box: tuple[int, int, int, int]) -> None:
 
 
 @given(boxes(), boxes())
+@settings(deadline=None)
 def test_a_box_elsewhere_is_not_supported(
     box: tuple[int, int, int, int], other: tuple[int, int, int, int]
 ) -> None:
@@ -50,6 +53,7 @@ def test_a_box_elsewhere_is_not_supported(
 
 
 @given(boxes(), boxes())
+@settings(deadline=None)
 def test_support_needs_a_fair_part_of_the_thing_in_the_box(
     box: tuple[int, int, int, int], other: tuple[int, int, int, int]
 ) -> None:
@@ -68,6 +72,7 @@ def test_support_needs_a_fair_part_of_the_thing_in_the_box(
 
 
 @given(boxes())
+@settings(deadline=None)
 def test_what_is_not_there_is_never_supported(box: tuple[int, int, int, int]) -> None:
     assert not supports({"thing": nothing("thing")}, VIEW, in_view(box), "thing")
     assert not supports({"thing": truth_in(box)}, VIEW, in_view(box), "another thing")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foveate.pocket.vlm.tokenizer import MARKUP, SPECIAL, train_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, Qwen2Tokenizer
+
+from foveate.pocket.vlm.tokenizer import MARKUP, SPECIAL, train_tokenizer
 
 from .conftest import WORDS
 
@@ -76,7 +77,9 @@ TOOLS = [{"type": "function", "function": {"name": name}} for name in ("ground",
 TALK: list[dict[str, Any]] = [
     {"role": "system", "content": _text("Answer from the image.")},
     {"role": "user", "content": [{"type": "image", "view": "V0"}, *_text("V0 224x224\nWhere is it?")]},
-    {"role": "assistant", "content": [], "tool_calls": [_call("ground", phrase="a"), _call("zoom", region="E1")]},
+    {"role": "assistant", "content": [], "tool_calls": [
+        _call("ground", phrase="a"), _call("zoom", region="E1"),
+    ]},
     {"role": "tool", "content": _text("E1 a [1,2,3,4] score 0.91 image left")},
     {"role": "tool", "content": "V1 zoom x2.0 of V0 around E1"},
     {"role": "user", "content": [{"type": "image", "view": "V1"}, *_text("V1 224x196. Does it show it?")]},

@@ -8,6 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
 from foveate.pocket.anatomy import part_ids, structure
 from foveate.pocket.vlm.model import MERGE, PATCH, image_processor
 from foveate.pocket.vlm.scenes import (
@@ -19,9 +23,6 @@ from foveate.pocket.vlm.scenes import (
     random_view_of,
 )
 from foveate.pocket.vlm.vision import dense_loss, patch_f1, patch_targets
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from . import synthetic
 
