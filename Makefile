@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check-vllm bench readme-numbers readme-picture clean
+.PHONY: help install demo test lint types check-vllm bench constraints readme-numbers readme-picture clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || grep -h '## ' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ types: $(VENV)/.foveate-test  ## mypy --strict
 
 bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
 	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
+
+constraints: $(VENV)/.foveate-test  ## pin what .venv holds now
+	@{ echo "# Every version that Foveate is developed and tested with; 'make constraints' writes it from .venv."; \
+	  $(BIN)/python -m pip freeze --all --exclude-editable | grep -v -E '^(pip|uv|wheel)==' | sed 's/+cpu$$//'; } > constraints.new
+	@mv constraints.new constraints.txt
 
 readme-numbers: $(VENV)/.foveate  ## copy the measured numbers into the README
 	$(BIN)/python -m foveate.evals.bench.readme --bench $(OUT)/bench/ask.json
