@@ -69,14 +69,12 @@ def ask(options: AskOptions, images: Sequence[SourceImage]) -> Result:
     """Load the model and ask it."""
     from rich.console import Console
 
-    from foveate.tools.imaging.views import overview
-
     with Console(stderr=True).status("loading the model") as status:
         agent = make_agent(options)
         status.update("looking")
         if options.slice_index is None:
             return agent.ask(images, options.question)
-        start = [overview(image, agent.profile.max_side, options.slice_index) for image in images]
+        start = [agent.overview(image, options.slice_index) for image in images]
         return agent.ask(images, options.question, start=start)
 
 

@@ -54,7 +54,7 @@ class Opener:
         opened = [self._image(image) for image in _listed(images)]
         if not opened and not known.get("views"):
             raise InputError("No image was given; name at least one.")
-        views = list(start) if start is not None else [self._overview(image) for image in opened]
+        views = list(start) if start is not None else [self.overview(image) for image in opened]
         self._check_shapes(views)
         return AgentState(
             question=question,
@@ -77,9 +77,12 @@ class Opener:
 
         return open_image(image)
 
-    def _overview(self, image: SourceImage) -> View:
+    def overview(self, image: SourceImage, slice_index: int | None = None) -> View:
+        """The whole slice (the middle one by default) at the size that opens a question for this profile."""
+        # a small model knows one scale: it was taught on opening views that fill its side
         small = max(image.plane_size(image.planes[0])) < self.profile.min_side
-        return overview(image, self.profile.max_side, upscale=small)
+        upscale = small or self.profile.style == "compact"
+        return overview(image, self.profile.max_side, slice_index, upscale=upscale)
 
     def _check_shapes(self, views: Sequence[View]) -> None:
         try:

@@ -23,6 +23,7 @@ from foveate.agent.opening import Images, InputError, Marked, Opener, checked_qu
 from foveate.agent.result import Result
 from foveate.agent.state import AgentState
 from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
 
@@ -71,6 +72,10 @@ class Agent:
             use_tools=self.use_tools,
             show_pixels=show_pixels,
         )
+
+    def overview(self, image: SourceImage, slice_index: int | None = None) -> View:
+        """The view that opens a question on that slice (the middle one by default); for `ask(start=…)`."""
+        return self._opener.overview(image, slice_index)
 
     def ask(
         self,

@@ -189,8 +189,15 @@ def test_marked_boxes_can_be_asked_about_and_cited() -> None:
 def test_several_images_open_several_views() -> None:
     asked, model = agent(call("answer", text="Two."))
     result = asked.ask([picture(200, 100), picture(80, 80)], "Compare.")
-    assert model.shown[0][1].content[-1]["text"] == "V0 200x100\nV1 224x224\nCompare."
+    assert model.shown[0][1].content[-1]["text"] == "V0 224x112\nV1 224x224\nCompare."
     assert len(result.to_json()["images"]) == 2
+
+
+def test_a_small_model_opens_at_the_scale_it_was_taught_and_a_large_one_at_the_image_s_own() -> None:
+    for profile, line in (("pocket", "V0 224x112"), ("gemini", "View V0: 300 x 150 pixels.")):
+        asked, model = agent(call("answer", text="x"), profile=profile)
+        asked.ask(picture(300, 150) if profile == "gemini" else picture(122, 61), "What?")
+        assert model.shown[0][1].content[-1]["text"].splitlines()[0] == line
 
 
 def test_one_look_without_tools_takes_boxes_in_the_model_s_convention() -> None:
