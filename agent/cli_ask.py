@@ -100,11 +100,13 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"--out {folder} cannot be made: {error.strerror}.") from None
 
 
-def write_run(folder: Path, result: Result, images: Sequence[SourceImage]) -> Shown:
+def write_run(
+    folder: Path, result: Result, images: Sequence[SourceImage], remarks: tuple[tuple[str, str], ...] = ()
+) -> Shown:
     """Write answer.json, trace.json, one overlay PNG a slice and index.html into a folder that exists."""
     from foveate.agent.page import shown, write_page
 
-    look = shown(result, images)
+    look = shown(result, images, remarks)
     write_json(folder / "answer.json", result.to_json())
     write_json(folder / "trace.json", result.trace())
     for name, overlay in zip(overlay_names(len(look.overlays)), look.overlays, strict=True):

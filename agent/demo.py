@@ -1,7 +1,7 @@
 """`make demo`: asks the demo questions about the real images that ship with Foveate and writes a page.
 
-Prints question, steps, answer, boxes and seconds; writes one overlay PNG, answer and trace a question, and
-index.html. Where a reference box exists the overlap with it is told afterwards; no answer ever sees it.
+Prints question, steps, answer, boxes and seconds; writes a folder a question with its overlay, and a page.
+Where a reference box exists the overlap with it is told afterwards; no answer ever sees it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveate.agent.cli_ask import make_folder, write_json
+from foveate.agent.cli_ask import make_folder, write_run
 from foveate.agent.cli_errors import FAILED, explain
 from foveate.agent.cli_images import open_images
 
@@ -45,7 +45,6 @@ def questions(folder: Path) -> list[dict[str, Any]]:
 def ask_all(agent: Agent, folder: Path, out: Path) -> list[Shown]:
     """Ask every question, print each answer as it comes and write its files."""
     from foveate.agent.cli_show import show_result
-    from foveate.agent.page import shown
 
     references = json.loads((folder / "reference.json").read_text())
     looks = []
@@ -53,11 +52,10 @@ def ask_all(agent: Agent, folder: Path, out: Path) -> list[Shown]:
         images = open_images([str(folder / asked["image"])], False, asked["window"], None)
         result = agent.ask(images, asked["question"])
         remarks = overlap(result, images[0], references[asked["image"]].get(asked["reference"]))
-        look = shown(result, images, remarks)
         show_result(result, images)
         print("".join(f"{name} {value}\n" for name, value in remarks), end="", flush=True)
-        write_answer(out, asked["id"], look)
-        looks.append(look)
+        make_folder(out / asked["id"])
+        looks.append(write_run(out / asked["id"], result, images, remarks))
     return looks
 
 
@@ -70,13 +68,6 @@ def overlap(result: Result, image: SourceImage, reference: list[float] | None) -
     first = result.answer.evidence[0]
     truth = image.source_frame(first.plane, first.slice).box(*reference)
     return (("overlap with the reference box (IoU)", f"{first.source_box(image).iou(truth):.2f}"),)
-
-
-def write_answer(out: Path, name: str, look: Shown) -> None:
-    """Write one question's overlay, answer and trace."""
-    look.overlays[0].picture.save(out / f"{name}.png", "PNG")
-    write_json(out / f"{name}.json", look.result.to_json())
-    write_json(out / f"{name}.trace.json", look.result.trace())
 
 
 def run(options: argparse.Namespace) -> int:

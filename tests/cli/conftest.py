@@ -48,9 +48,9 @@ def foveate(capsys: pytest.CaptureFixture[str]) -> Foveate:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    """A 200 x 100 gray picture."""
+    """A 224 x 112 gray picture: the pocket profile shows it at that size, so view pixels are source pixels."""
     path = tmp_path / "picture.png"
-    Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (100, 1))).save(path)
+    Image.fromarray(np.tile(np.arange(224, dtype=np.uint8), (112, 1))).save(path)
     return path
 
 

@@ -53,7 +53,7 @@ def test_out_holds_overlay_answer_trace_and_page(
     drawn = np.asarray(Image.open(out / "overlay.png").convert("RGB")).astype(int)
     assert drawn.shape[0] * 2 == drawn.shape[1] == 960
     colored = np.argwhere(np.ptp(drawn, axis=2) > 60)
-    scale = 960 / 200
+    scale = 960 / 224
     assert colored[:, 1].min() == pytest.approx(20 * scale, abs=12)
     assert colored[:, 1].max() >= 60 * scale - 2
     page = (out / "index.html").read_text()

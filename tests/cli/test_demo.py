@@ -76,8 +76,9 @@ def test_the_demo_writes_a_picture_a_question_and_a_page(
     page = (tmp_path / "index.html").read_text()
     for asked in demo.questions(FOLDER):
         assert asked["question"] in told and asked["question"] in page
-        assert (tmp_path / f"{asked['id']}.png").stat().st_size > 10_000
-        assert json.loads((tmp_path / f"{asked['id']}.json").read_text())["question"] == asked["question"]
+        folder = tmp_path / asked["id"]
+        assert (folder / "overlay.png").stat().st_size > 10_000
+        assert json.loads((folder / "answer.json").read_text())["question"] == asked["question"]
     assert told.count("overlap with the reference box (IoU)") == 3
 
 
