@@ -48,7 +48,7 @@ def foveate(capsys: pytest.CaptureFixture[str]) -> Foveate:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    """A 224 x 112 gray picture: the pocket profile shows it at that size, so view pixels are source pixels."""
+    """A 224 x 112 gray picture: the pocket profile shows it so large, view pixels are source pixels."""
     path = tmp_path / "picture.png"
     Image.fromarray(np.tile(np.arange(224, dtype=np.uint8), (112, 1))).save(path)
     return path
