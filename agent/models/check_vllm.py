@@ -7,6 +7,7 @@ nothing of how an answer is found.
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -45,8 +46,12 @@ class Comparison:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: same claims everywhere; 1: not the same; 2: the check could not be made."""
     options = _options(arguments)
+    # A plain SIGTERM would end this process without the `finally` that stops the server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     try:
         model = options.weights or pocket_folder()
+        if not (model / "config.json").is_file():
+            raise ModelError(f"there is no config.json in {model}")
         questions = read_questions(options.questions)[: options.limit]
         python = options.python or make_environment(options.env)
         port = free_port()

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -100,6 +101,27 @@ def test_the_server_and_its_children_are_stopped(tmp_path: Path, fails: bool) ->
     assert len(running) == 2 and not any(alive(pid) for pid in running)
 
 
+def test_a_terminated_check_stops_its_server(tmp_path: Path) -> None:
+    # `python` of the check is a stand-in that starts a child and never answers, as a starting vLLM does
+    stand_in, pids, weights = tmp_path / "python", tmp_path / "pids", tmp_path / "weights"
+    stand_in.write_text(f"#!/bin/sh\nsleep 600 &\necho $$ $! > {pids}.part; mv {pids}.part {pids}; wait\n")
+    stand_in.chmod(0o755)
+    weights.mkdir()
+    (weights / "config.json").write_text("{}")
+    command = [sys.executable, "-m", "foveate.agent.models.check_vllm", "--python", str(stand_in)]
+    command += ["--weights", str(weights), "--out", str(tmp_path / "out")]
+    check = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not pids.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    running = [int(pid) for pid in pids.read_text().split()]
+    check.terminate()
+    assert check.wait(60) == 2
+    while any(alive(pid) for pid in running) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in running)
+
+
 def test_a_server_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print('no such head_dim'); sys.exit(3)"]
     with (
@@ -136,8 +158,6 @@ def test_the_hook_declares_the_operators_when_torchvision_comes(tmp_path: Path) 
         "import torch\n@torch.library.register_fake('torchvision::nms')\ndef f(a, b, c): return a\n"
     )
     code = "import foveate_torchvision, sys; assert 'torch' not in sys.modules; import torchvision"
-    import subprocess
-
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(packages)},
@@ -159,5 +179,9 @@ def test_what_cannot_be_checked_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     file = tmp_path / "questions.json"
     file.write_text(json.dumps([{"image": "a.png"}]))
     weights = tmp_path / "weights"
+    code = main(["--questions", str(file), "--weights", str(weights), "--python", sys.executable])
+    assert code == 2 and "no config.json" in capsys.readouterr().err
+    weights.mkdir()
+    (weights / "config.json").write_text("{}")
     code = main(["--questions", str(file), "--weights", str(weights), "--python", sys.executable])
     assert code == 2 and "not a list of questions" in capsys.readouterr().err
