@@ -169,7 +169,7 @@ def slice_sample(
         paint_nodule(rng, values, ids, mm)
     if rng.random() < arms:
         paint_arms(rng, values, ids, mm)
-    return SliceSample(np.clip(values, AIR, 3071).astype(np.int16), ids, mm)
+    return SliceSample(np.rint(np.clip(values, AIR, 3071)).astype(np.int16), ids, mm)
 
 
 def mirror_slice(

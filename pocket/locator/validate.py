@@ -86,8 +86,9 @@ def calibrated(model: DenseLocator) -> tuple[dict[str, Any], dict[str, Any]]:
         "per_structure": per,
     }  # fmt: skip
     extra = {
-        "name": "pocket-locator", "mm_per_pixel": 2.0, "presence": {"slope": slope, "offset": offset},
-        "mask_threshold": 0.5, "held_out": figures, "parts": list(parts()),
+        "name": "pocket-locator", "mm_per_pixel": 2.0, "scales_mm": [2.0, 1.5], "map_mm": 1.6,
+        "presence": {"slope": slope, "offset": offset},
+        "mask_logit": 0.0, "held_out": figures, "parts": list(parts()),
         "structures": table,
     }  # fmt: skip
     return extra, figures

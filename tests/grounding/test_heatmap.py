@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.tools.grounding.heatmap import KEEP, Kind, heat_regions, peak_score
@@ -20,6 +20,7 @@ def _with_blob(blob: tuple[int, int, int, int], level: float = 3.0) -> np.ndarra
     return logits
 
 
+@settings(max_examples=30, deadline=None)
 @given(blobs, st.sampled_from(KINDS))
 def test_one_blob_gives_its_own_box(blob: tuple[int, int, int, int], kind: Kind) -> None:
     x, y, w, h = blob
@@ -28,6 +29,7 @@ def test_one_blob_gives_its_own_box(blob: tuple[int, int, int, int], kind: Kind)
     assert found.peak == pytest.approx(3.0)
 
 
+@settings(max_examples=30, deadline=None)
 @given(blobs, st.integers(0, 8), st.integers(0, 4))
 def test_regions_move_with_the_map(blob: tuple[int, int, int, int], dx: int, dy: int) -> None:
     x0, y0, x1, y1 = heat_regions(_with_blob(blob), "one")[0].corners
@@ -36,6 +38,7 @@ def test_regions_move_with_the_map(blob: tuple[int, int, int, int], dx: int, dy:
     assert moved.corners == (x0 + dx, y0 + dy, x1 + dx, y1 + dy)
 
 
+@settings(max_examples=30, deadline=None)
 @given(blobs)
 def test_a_speck_does_not_stretch_the_box(blob: tuple[int, int, int, int]) -> None:
     logits = _with_blob(blob)
@@ -61,11 +64,13 @@ def test_a_light_part_counts_for_a_union_only() -> None:
     assert heat_regions(logits, "one")[0].corners == (2, 2, 12, 12)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.floats(-9, -0.01))
 def test_nothing_above_the_cut_gives_no_region(level: float) -> None:
     assert heat_regions(np.full((9, 7), level, dtype=np.float32), "one") == []
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 30))
 def test_peak_score_is_between_mean_and_maximum(pixels: int) -> None:
     logits = np.random.default_rng(pixels).normal(size=(5, 6))

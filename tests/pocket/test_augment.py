@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from foveate.pocket import augment
 from foveate.pocket.anatomy import parts
@@ -26,17 +27,18 @@ def phantom(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augment, "block", lambda *_: made)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.8, 2.5))
 def test_image_and_labels_move_together(seed: int, mm: float) -> None:
-    rng = np.random.default_rng(seed)
-    made = slice_sample(rng, 96, mm, nodules=0, arms=0, mirrored=0, warp=1.0, z_mm=7.0)
-    told = np.where((made.hu % 100 == 0) & (made.hu > 0), made.hu // 100, 255)
-    sure = (told < 255) & np.isin(made.labels, [1, 5]) & (made.hu == made.labels.astype(int) * 100)
-    # contrast changes aside, pixels well inside an organ carry that organ's own HU
-    assert np.isin(made.labels, [0, 1, 5]).all()
-    if made.hu.max() in (100, 500):
-        assert sure.sum() >= 0.6 * np.isin(made.labels, [1, 5]).sum() - 40
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(augment, "recontrast", lambda rng, hu, labels, means: hu)
+        made = slice_sample(np.random.default_rng(seed), 96, mm, nodules=0, arms=0, mirrored=0)
+    for label in (1, 5):
+        inside = ndimage.binary_erosion(made.labels == label, iterations=5)
+        # away from edges, where bilinear and nearest sampling differ, a pixel has its organ's own intensity
+        assert (made.hu[inside] == label * 100).all()
+    far = ndimage.binary_erosion(made.labels == 0, iterations=5)
+    assert np.isin(made.hu[far], [0, augment.AIR]).mean() > 0.9
 
 
 @given(st.integers(0, 1000))

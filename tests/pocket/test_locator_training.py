@@ -1,4 +1,4 @@
-"""Losses and calibration of the locator, on tensors small enough to reason about; and the reader of the patients."""
+"""Losses and calibration of the locator on tensors small enough to reason about; the reader of patients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveate.pocket import data
@@ -58,6 +58,7 @@ def test_partition_loss_rewards_the_true_class() -> None:
     assert masks_of(labels, chosen).sum() == 2
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.floats(-3, 3), st.floats(0.3, 3))
 def test_logistic_splits_what_can_be_split(middle: float, width: float) -> None:
     rng = np.random.default_rng(0)
@@ -69,6 +70,7 @@ def test_logistic_splits_what_can_be_split(middle: float, width: float) -> None:
     assert slope > 0 and -offset / slope == pytest.approx(middle, abs=0.6 * width)
 
 
+@settings(max_examples=40)
 @given(st.tuples(*[st.floats(0, 50)] * 2), st.floats(1, 30), st.floats(1, 30))
 def test_iou_is_one_with_itself_and_symmetric(at: tuple[float, float], w: float, h: float) -> None:
     a = (at[0], at[1], at[0] + w, at[1] + h)
