@@ -46,8 +46,6 @@ class Comparison:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: same claims everywhere; 1: not the same; 2: the check could not be made."""
     options = _options(arguments)
-    # A plain SIGTERM would end this process without the `finally` that stops the server.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     try:
         model = options.weights or pocket_folder()
         if not (model / "config.json").is_file():
@@ -182,4 +180,6 @@ def _record(comparison: Comparison) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # A plain SIGTERM would end this process without the `finally` that stops the server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     sys.exit(main())
