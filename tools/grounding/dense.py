@@ -152,6 +152,7 @@ def save_locator(model: DenseLocator, folder: Path, extra: dict[str, Any]) -> No
     half = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in model.state_dict().items()}
     save_file(half, folder / "model.safetensors.part", metadata={"format": "pt"})
     (folder / "config.json.part").write_text(json.dumps({"model": asdict(model.config), **extra}, indent=1))
+    (folder / "model.safetensors.part").chmod(0o644)  # safetensors writes for the owner only
     for name in ("model.safetensors", "config.json"):
         (folder / f"{name}.part").replace(folder / name)
 
