@@ -39,7 +39,7 @@ def _text_config(tokenizer: Qwen2Tokenizer, layers: int) -> dict[str, Any]:
         "vocab_size": len(tokenizer), "hidden_size": TEXT_WIDTH, "intermediate_size": 864,
         "num_hidden_layers": layers, "num_attention_heads": 10, "num_key_value_heads": 5,
         "max_position_embeddings": 4096, "tie_word_embeddings": True, **_ends(tokenizer),
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0, "mrope_section": [4, 6, 6]},
     }  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def build(tokenizer: Qwen2Tokenizer, layers: int = 6) -> Qwen2_5_VLForConditiona
         vision_start_token_id=ids["<|vision_start|>"], vision_end_token_id=ids["<|vision_end|>"],
         **ends,  # type: ignore[arg-type]
     )  # fmt: skip
+    config.foveate_profile = "pocket"  # how the agent talks to it, wherever the folder lies
     model = Qwen2_5_VLForConditionalGeneration(config)
     model.generation_config.eos_token_id = ends["eos_token_id"]
     model.generation_config.pad_token_id = ends["pad_token_id"]

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from foveate.pocket.vlm import vision
+from foveate.pocket.vlm.copying import seed_copying
 from foveate.pocket.vlm.model import MERGE, autocast, build, image_processor, save
 from foveate.pocket.vlm.tokenizer import train_tokenizer
 from foveate.pocket.vlm.trajectories import FOLDER
@@ -160,6 +161,7 @@ def prepare(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGen
     """The model with stage 1's tower, frozen but for the merger."""
     torch.manual_seed(seed)
     model = build(tokenizer)
+    seed_copying(model, seed)
     if vision.CHECKPOINT.exists():
         load_tower(model)
     tower = model.model.visual
@@ -212,7 +214,8 @@ def train(
     start, smooth = time.time(), 0.0
     model.train()
     while step < steps and time.time() - start < minutes * 60:
-        rate = lr * min(1.0, (step + 1) / 150) * max(0.03, 1 - step / steps)
+        over = 0.0 if text_only else max(step / steps, (time.time() - start) / (minutes * 60))
+        rate = lr * min(1.0, (step + 1) / 100) * max(0.02, 1 - over)
         for group in optimiser.param_groups:
             group["lr"] = rate
         data = next(loader)
