@@ -1,9 +1,10 @@
 """Starts a language model with heads that copy, so that a small run need not discover them.
 
-A model that reads tool results must repeat phrases, names and numbers. Transformers learn this as a circuit of two
-heads (an "induction head": Elhage et al. 2021, Olsson et al. 2022): one layer tells every token its predecessor, a
-later one looks for where the present token stood before and repeats what came next. Left to chance this takes tens
-of millions of tokens; here both heads are written into the initial weights and training goes on from there.
+A model that reads tool results must repeat phrases, names and numbers. Transformers learn this as a circuit
+of two heads (an "induction head": Elhage et al. 2021, Olsson et al. 2022): one layer tells every token who
+its predecessor was, a later one looks for where the present token stood before and repeats what came next. Left to
+chance this takes tens of millions of tokens; here both heads are written into the initial weights and
+training goes on from there.
 Knows only the weights of Qwen2.5-VL's text layers.
 """
 
@@ -48,8 +49,8 @@ def seed_copying(
 ) -> None:
     """Writes the two kinds of heads in place.
 
-    `sharpness` sets how surely the first layer looks one token back, `match` how surely the second picks the place
-    where the present token stood before.
+    `sharpness` sets how surely the first layer looks one token back, `match` how surely the second picks the
+    place where the present token stood before.
     """
     text = model.config.get_text_config()
     heads, groups, width = text.num_attention_heads, text.num_key_value_heads, text.hidden_size
