@@ -101,7 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     image = demo_folder() / asked["image"]
     rows = help_rows()
     if options.model != "none":
-        # Before anything heavy is loaded here: a child's peak memory starts at its parent's.
         rows += cold_rows(options.model, image, asked["question"])
         rows += warm_rows(options.model, image, asked["question"], options.runs)
     rows += graph_rows()

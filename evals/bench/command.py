@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+# A process starts with the peak memory of the one that forked it, so a small one stands between.
+LAUNCHER = """
+import json, resource, subprocess, sys, time
+begin = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+seconds = time.perf_counter() - begin
+peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps([done.returncode, done.stderr[-200:], seconds, peak_kib / 1024]))
+"""
 
 
 @dataclass(frozen=True)
@@ -24,16 +33,10 @@ def seconds(arguments: Sequence[str]) -> float:
 
 
 def measured(arguments: Sequence[str]) -> Measured:
-    """Run `foveate` with these arguments to its end. Raises RuntimeError with its last line when it fails."""
-    begin = time.perf_counter()
-    line = [sys.executable, "-m", "foveate.agent.cli", *arguments]
-    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(
-            f"foveate {' '.join(arguments)} ended with {process.returncode}: {said.strip()[-200:]}"
-        )
-    return Measured(time.perf_counter() - begin, usage.ru_maxrss / 1024)
+    """Run `foveate` with these arguments to its end. Raises RuntimeError with its last words when it fails."""
+    line = [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "foveate.agent.cli", *arguments]
+    told = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    code, said, taken, peak_mib = json.loads(told)
+    if code != 0:
+        raise RuntimeError(f"foveate {' '.join(arguments)} ended with {code}: {said.strip()}")
+    return Measured(taken, peak_mib)
