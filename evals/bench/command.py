@@ -33,7 +33,7 @@ def seconds(arguments: Sequence[str]) -> float:
 
 
 def measured(arguments: Sequence[str]) -> Measured:
-    """Run `foveate` with these arguments to its end. Raises RuntimeError with its last words when it fails."""
+    """Run `foveate` with these arguments to its end. Raises RuntimeError with its last words if it fails."""
     line = [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "foveate.agent.cli", *arguments]
     told = subprocess.run(line, capture_output=True, text=True, check=True).stdout
     code, said, taken, peak_mib = json.loads(told)
