@@ -161,7 +161,7 @@ def prepare(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGen
     """The model with stage 1's tower, frozen but for the merger."""
     torch.manual_seed(seed)
     model = build(tokenizer)
-    seed_copying(model, seed)
+    seed_copying(model, tokenizer, seed)
     if vision.CHECKPOINT.exists():
         load_tower(model)
     tower = model.model.visual

@@ -14,7 +14,7 @@ def _repeated_accuracy(seeded: bool) -> float:
     tokenizer = train_tokenizer(["Where is the left kidney? The left kidney measures 12.5 mm."] * 4)
     model = build(tokenizer, layers=3).eval()
     if seeded:
-        seed_copying(model)
+        seed_copying(model, tokenizer)
     once = torch.randint(0, 250, (2, 40))
     ids = torch.cat([once, once], 1)
     with torch.no_grad():
