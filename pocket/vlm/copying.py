@@ -1,7 +1,7 @@
 """Starts a language model with heads that copy, so that a small run need not discover them.
 
 A model that reads tool results must repeat phrases, names and numbers. Transformers learn this as a circuit
-of two heads (an "induction head": Elhage et al. 2021, Olsson et al. 2022): one layer tells every token who its
+of two heads (an "induction head": Elhage et al. 2021, Olsson et al. 2022): one layer tells a token who its
 predecessor was, a later one looks for where the present token stood before and repeats what came next. Left
 to chance this takes tens of millions of tokens; here both heads are written into the initial weights and
 training goes on from there.
@@ -29,7 +29,8 @@ FIRST_SLOW = 6
 def _orthonormal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     """Random (rows, columns) matrix with orthonormal rows."""
     q, _ = torch.linalg.qr(torch.randn(columns, rows, generator=generator))
-    return q.T.contiguous()
+    turned: Tensor = q.T.contiguous()
+    return turned
 
 
 def _slow(size: int) -> Tensor:
@@ -90,7 +91,7 @@ def _start_small(model: Any, tokenizer: Qwen2Tokenizer, layers: int, generator: 
     shared: dict[str, Tensor] = {}
     for token in range(len(embedding)):
         own = torch.randn(embedding.shape[1], generator=generator)
-        word = re.sub(r"[^a-z0-9]", "", tokenizer.decode([token]).lower())
+        word = re.sub(r"[^a-z0-9]", "", str(tokenizer.decode([token])).lower())
         if word:
             base = shared.setdefault(word, torch.randn(embedding.shape[1], generator=generator))
             own = FORMS * base + (1 - FORMS**2) ** 0.5 * own
