@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from foveate.pocket.anatomy import structures
-from foveate.pocket.asked import box_of, mask_of
+from foveate.pocket.asked import RELATIONS, box_of, mask_of
 from foveate.pocket.data import load_patient
 
 Row = dict[str, Any]
@@ -110,14 +110,17 @@ def said_yes(row: Row) -> bool:
 
 
 def right_relation(row: Row) -> bool:
-    """The claim's own words must say the relation (or its negation); an answer without a claim is wrong."""
+    """The claim must say the relation that was asked for, or deny just that one; anything else is wrong."""
     texts = [c["text"] for c in row["claims"] if c["present"]]
-    return bool(texts) and (" not " not in texts[0]) is bool(row["item"]["truth"])
+    relation = RELATIONS[row["item"]["kind"].removeprefix("relation ")]
+    holds, fails = (any(f"is {w}{relation} the" in text for text in texts[:1]) for w in ("", "not "))
+    return holds != fails and holds is bool(row["item"]["truth"])
 
 
 def right_side(row: Row) -> bool:
-    """The claim says image right for a structure right of the middle; both or neither is wrong."""
-    texts = " ".join(c["text"] for c in row["claims"] if c["present"])
+    """Answer and claims say image right for a structure right of the middle; both or neither is wrong."""
+    claimed = [c["text"] for c in row["claims"] if c["present"]]
+    texts = " ".join([row["answer"], *claimed]) if claimed else ""
     right, left = "image right" in texts, "image left" in texts
     return right != left and right is bool(row["item"]["truth"])
 

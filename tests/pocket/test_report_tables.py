@@ -123,6 +123,8 @@ def test_a_relation_is_right_when_the_claim_says_it(truth: bool) -> None:
     assert right_relation(row("relation left_of", "liver", claims=holds, truth=truth)) is truth
     assert right_relation(row("relation left_of", "liver", claims=fails, truth=truth)) is not truth
     assert not right_relation(row("relation left_of", "liver", claims=[], truth=truth))
+    other = [claim("The liver is not larger than the spleen.")]
+    assert not right_relation(row("relation left_of", "liver", claims=other, truth=truth))
 
 
 @pytest.mark.parametrize("truth", [True, False])
@@ -204,9 +206,12 @@ def answered(item: Item) -> dict[str, Any]:
         side = {True: "image right", False: "image left"}[item.truth]
         box = (10, 10, 20, 20) if item.patient == "A" else asked.box_of("C", item.slice_index, item.a)
         told |= {"claims": [claim(side)], "boxes": [{"box": box}]}
-    if item.kind.startswith(("side", "relation")):
-        says = {True: "image right", False: "is not image left"}[item.truth]
-        told = {"claims": [claim(says)]}
+    if item.kind == "side":
+        told = {"claims": [claim({True: "image right", False: "image left"}[item.truth])]}
+    if item.kind.startswith("relation"):
+        words = asked.RELATIONS[item.kind.removeprefix("relation ")]
+        negated = "" if item.truth else "not "
+        told = {"claims": [claim(f"The {item.a} is {negated}{words} the {item.b}.")]}
     return {**row("", "", **told), "item": item.told()}
 
 
