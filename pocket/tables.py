@@ -184,7 +184,7 @@ def _limits() -> str:
         "turns. The gap to the answers with tools says more about this model than about tools in "
         "general.\n"
         "- Patient C was looked at twice while pocket-locator was made. After the first look, at a "
-        "20-minute snapshot, the presence score was calibrated in another way (fitted on A and B) and lesions were drawn "
-        "more often; nothing was chosen by its score on C.\n"
+        "20-minute snapshot, the presence score was calibrated in another way (fitted on A and B) and "
+        "lesions were drawn more often; nothing was chosen by its score on C.\n"
         "- These models exercise the code. They are not for use on patients."
     )
