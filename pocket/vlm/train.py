@@ -164,6 +164,16 @@ def prepare(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGen
     seed_copying(model, tokenizer, seed)
     if vision.CHECKPOINT.exists():
         load_tower(model)
+    return _frozen_tower(model)
+
+
+def shipped(folder: Path) -> tuple[Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer]:
+    """The model and tokenizer of a finished folder, to be trained further."""
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return _frozen_tower(model), cast(Qwen2Tokenizer, AutoTokenizer.from_pretrained(folder))
+
+
+def _frozen_tower(model: Qwen2_5_VLForConditionalGeneration) -> Qwen2_5_VLForConditionalGeneration:
     tower = model.model.visual
     tower.requires_grad_(False)
     tower.merger.requires_grad_(True)
@@ -199,11 +209,24 @@ def validate(
 
 
 def train(
-    minutes: float, steps: int, batch: int, lr: float, text_only: bool, folder: Path = FOLDER, seed: int = 0
+    minutes: float,
+    steps: int,
+    batch: int,
+    lr: float,
+    text_only: bool,
+    folder: Path = FOLDER,
+    seed: int = 0,
+    start_from: Path | None = None,
 ) -> None:
-    """Trains for that long, or to `steps`, from the checkpoint when there is one; then writes the weights."""
-    tokenizer = tokenizer_for(folder)
-    model = prepare(tokenizer, seed)
+    """Trains for that long, or to `steps`, from the checkpoint when there is one; then writes the weights.
+
+    Without a checkpoint it begins anew, or with the finished weights in `start_from`.
+    """
+    if start_from is not None:
+        model, tokenizer = shipped(start_from)
+    else:
+        tokenizer = tokenizer_for(folder)
+        model = prepare(tokenizer, seed)
     optimiser = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.98), weight_decay=0.05
     )
@@ -259,10 +282,19 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=50)
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--data", type=Path, default=FOLDER)
+    parser.add_argument("--start-from", type=Path, help="a finished folder to train further")
     parser.add_argument("--text-only", action="store_true")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    train(options.minutes, options.steps, options.batch, options.lr, options.text_only, options.data)
+    train(
+        options.minutes,
+        options.steps,
+        options.batch,
+        options.lr,
+        options.text_only,
+        options.data,
+        start_from=options.start_from,
+    )
