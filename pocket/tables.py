@@ -183,8 +183,8 @@ def _limits() -> str:
         "- Without tools this model hardly writes a usable box: most of those runs end after their repair "
         "turns. The gap to the answers with tools says more about this model than about tools in "
         "general.\n"
-        "- Patient C was looked at twice while pocket-locator was made. After the first look, at a "
-        "20-minute snapshot, the presence score was calibrated in another way (fitted on A and B) and "
-        "lesions were drawn more often; nothing was chosen by its score on C.\n"
+        "- Patient C was looked at twice while pocket-locator was made, so it is not wholly unseen. Its low "
+        "specificity and the missed nodule at a 20-minute snapshot prompted two changes, both then made on "
+        "A and B: another calibration of the presence score, and more painted lesions.\n"
         "- These models exercise the code. They are not for use on patients."
     )
