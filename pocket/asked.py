@@ -6,7 +6,7 @@ Ground truth stays here and never reaches the agent. Knows nothing of scores or 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from foveate.agent.result import Result
 from foveate.agent.run import Agent
 from foveate.pocket.anatomy import LESION, Structure, part_ids, structures
-from foveate.pocket.data import Patient, load_patient, nodule_slices
+from foveate.pocket.data import Patient, ct_source, load_patient, nodule_slices
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.open import open_image
 from foveate.tools.imaging.windows import PRESETS
 
 MIN_PIXELS = 12
 WEIGHTS = Path(__file__).with_name("weights")
+ASKED = ("locator", "vlm")
 RELATIONS = {"left_of": "left of", "above": "above"}
 
 
@@ -48,9 +51,9 @@ class Item:
 
 @cache
 def weights_hash() -> str:
-    """A hash over all pocket weights: results of other weights are never mixed in."""
+    """A hash over the weights that answer: results of other weights are never mixed in."""
     digest = sha256()
-    for path in sorted(WEIGHTS.rglob("*.safetensors")):
+    for path in sorted(path for name in ASKED for path in (WEIGHTS / name).glob("*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -61,20 +64,16 @@ def agent_for(tools: bool) -> Agent:
 
 
 @cache
-def _image(patient: str, slice_index: int) -> SourceImage:
-    held = load_patient(patient)
-    s, r, c = held.spacing_mm
-    window = PRESETS["lung" if patient == "A" else "soft tissue"]
-    return SourceImage(
-        held.hu[slice_index : slice_index + 1], spacing_mm=held.spacing_mm, affine=np.diag([c, r, s, 1.0]),
-        modality="CT", intensity_unit="HU", default_window=window, convention="radiological", volume=True,
-        patient_side_known=True, stored_orientation="LPS", name=f"patient {patient}",
-    )  # fmt: skip
+def _image(patient: str) -> SourceImage:
+    """The patient's own files, opened as a user's would be; lung window for the chest."""
+    image = open_image(ct_source(patient))
+    return replace(image, default_window=PRESETS["lung" if patient == "A" else "soft tissue"])
 
 
-def image_for(item: Item) -> SourceImage:
-    """That slice alone, in the default window (lung for the nodule)."""
-    return _image(item.patient, item.slice_index)
+def ask_item(item: Item) -> Result:
+    """Asks about that slice of the volume, as `foveate ask VOLUME --slice N` does."""
+    agent, image = agent_for(item.tools), _image(item.patient)
+    return agent.ask(image, item.question, start=[agent.overview(image, item.slice_index)])
 
 
 def single_structures() -> list[Structure]:

