@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+
+from foveate.evals.metrics.ranking import auroc
 
 HeatMap = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
@@ -118,18 +119,11 @@ def cnr_per_box(heatmap: HeatMap, boxes: Sequence[Sequence[float]], *, absolute:
 def auc_roc(heatmap: HeatMap, truth: Mask) -> float:
     """Exact area under the ROC curve of map values against the mask; tied values count one half.
 
-    The Mann-Whitney statistic U / (n_in n_out) by midranks. NaN when all pixels are on one side. The 5-bin
-    AUC of 2404.12920 is coarser and not comparable.
+    NaN when all pixels are on one side. The 5-bin AUC of 2404.12920 is coarser and not comparable.
     """
     _same_shape(heatmap, truth)
     seen = ~np.isnan(heatmap)
-    values, inside = heatmap[seen], truth[seen]
-    positives = int(np.count_nonzero(inside))
-    negatives = inside.size - positives
-    if positives == 0 or negatives == 0:
-        return float("nan")
-    rank_sum = float(rankdata(values)[inside].sum())
-    return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
+    return auroc(heatmap[seen], truth[seen])
 
 
 def peak(heatmap: HeatMap) -> tuple[float, float] | None:

@@ -1,0 +1,151 @@
+"""COCO's mean average precision for boxes with real scores.
+
+Lin et al., arXiv 1405.0312, as computed by pycocotools: precision at 101 recalls, IoU .50 to .95 in steps of
+.05, at most 100 boxes per image and class. Average precision ranks by score: with one score for all boxes it
+depends on their order, so `ranked` says whether scores tell boxes apart. Knows no crowd regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from foveate.evals.metrics.boxes import as_boxes, iou_matrix, volumes
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+RECALLS = np.linspace(0, 1, 101)
+AreaRange = tuple[float, float]
+ALL_AREAS: AreaRange = (0.0, 1e10)
+AREAS: dict[str, AreaRange] = {
+    "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Detections:
+    """One image's predictions: boxes (n, 4) xyxy in pixels, scores (n,), class labels (n,)."""
+
+    boxes: Sequence[Sequence[float]]
+    scores: Sequence[float]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """One image's truth: boxes (m, 4) xyxy in pixels and class labels (m,)."""
+
+    boxes: Sequence[Sequence[float]]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class CocoScore:
+    """Means over classes (NaN where no class has truth); `ranked` is False when all scores are equal."""
+
+    map: float
+    map50: float
+    map75: float
+    per_class: dict[int, float]
+    ranked: bool
+
+
+def coco_map(
+    predicted: Sequence[Detections],
+    truth: Sequence[Objects],
+    *,
+    area: AreaRange = ALL_AREAS,
+    max_detections: int = 100,
+) -> CocoScore:
+    """COCO box score over images given in the same order; `area` limits the true boxes by size in pixels."""
+    if len(predicted) != len(truth):
+        raise ValueError(f"{len(truth)} images need as many predictions, not {len(predicted)}")
+    classes = sorted({label for image in truth for label in image.labels})
+    table = {c: _class_precisions(predicted, truth, c, area, max_detections) for c in classes}
+    counted = {c: aps for c, aps in table.items() if not np.isnan(aps).any()}
+    scores = {score for image in predicted for score in image.scores}
+    boxes = sum(len(image.scores) for image in predicted)
+    means = np.mean(list(counted.values()), axis=0) if counted else np.full(len(IOU_THRESHOLDS), np.nan)
+    return CocoScore(
+        map=float(means.mean()),
+        map50=float(means[IOU_THRESHOLDS.index(0.5)]),
+        map75=float(means[IOU_THRESHOLDS.index(0.75)]),
+        per_class={c: float(aps.mean()) for c, aps in counted.items()},
+        ranked=boxes < 2 or len(scores) > 1,
+    )
+
+
+def _class_precisions(
+    predicted: Sequence[Detections], truth: Sequence[Objects], label: int, area: AreaRange, limit: int
+) -> Floats:
+    """Average precision of one class at every IoU threshold; NaN when no true box counts."""
+    parts = [_image(p, t, label, area, limit) for p, t in zip(predicted, truth, strict=True)]
+    objects = sum(part[3] for part in parts)
+    if objects == 0:
+        return np.full(len(IOU_THRESHOLDS), np.nan)
+    scores, hits, ignored = (np.concatenate([part[k] for part in parts], axis=-1) for k in (0, 1, 2))
+    order = np.argsort(-scores, kind="mergesort")
+    pairs = zip(hits[:, order], ignored[:, order], strict=True)
+    return np.array([_average_precision(hit[~skip], objects) for hit, skip in pairs])
+
+
+def _image(
+    predicted: Detections, truth: Objects, label: int, area: AreaRange, limit: int
+) -> tuple[Floats, Bools, Bools, int]:
+    """(scores, hits, ignored, counted objects) of one image and class, best boxes first."""
+    chosen = np.flatnonzero(np.asarray(predicted.labels, dtype=int) == label)
+    scores = np.asarray(predicted.scores, dtype=np.float64)[chosen]
+    if not np.isfinite(scores).all():
+        raise ValueError("average precision needs a finite score for every box")
+    order = np.argsort(-scores, kind="mergesort")[:limit]
+    given = as_boxes(predicted.boxes)[chosen][order]
+    wanted = as_boxes(truth.boxes)[np.flatnonzero(np.asarray(truth.labels, dtype=int) == label)]
+    outside = _outside(wanted, area)
+    last = np.argsort(outside, kind="mergesort")  # boxes that do not count are matched last
+    hits, skip = _match_all(iou_matrix(given, wanted[last]), outside[last])
+    return scores[order], hits, skip | (~hits & _outside(given, area)[None]), int((~outside).sum())
+
+
+def _outside(boxes: Floats, area: AreaRange) -> Bools:
+    sizes = volumes(boxes)
+    return np.asarray((sizes < area[0]) | (sizes > area[1]))
+
+
+def _match_all(overlaps: Floats, outside: Bools) -> tuple[Bools, Bools]:
+    """(hit, ignored), each (thresholds, boxes): greedy matching in order of score at every threshold."""
+    hits = np.zeros((len(IOU_THRESHOLDS), overlaps.shape[0]), dtype=bool)
+    ignored = hits.copy()
+    for level, threshold in enumerate(IOU_THRESHOLDS):
+        free = np.ones(overlaps.shape[1], dtype=bool)
+        for index, row in enumerate(overlaps):
+            best = _best_free(row, free, outside, threshold)
+            if best is not None:
+                free[best] = False
+                hits[level, index] = True
+                ignored[level, index] = outside[best]
+    return hits, ignored
+
+
+def _best_free(row: Floats, free: Bools, outside: Bools, threshold: float) -> int | None:
+    """The free true box of greatest IoU >= threshold, one that counts before one that does not; the last of
+    equals, as pycocotools does.
+    """
+    for allowed in (free & ~outside, free & outside):
+        candidates = np.where(allowed & (row >= threshold), row, -1.0)
+        if candidates.size and candidates.max() >= 0:
+            return int(np.flatnonzero(candidates == candidates.max())[-1])
+    return None
+
+
+def _average_precision(hits: Bools, objects: int) -> float:
+    """Mean over 101 recalls of the best precision at that recall or beyond."""
+    true = np.cumsum(hits)
+    recall = true / objects
+    precision = true / np.arange(1, hits.size + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    # beyond the recall that was reached, precision is 0
+    return float(np.append(envelope, 0.0)[np.searchsorted(recall, RECALLS, side="left")].mean())
