@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
 
+from foveate.agent.events import emit
 from foveate.agent.models.conventions import BoxConventionError
 from foveate.agent.models.profiles import Profile
 from foveate.agent.observe import check_shape, result_text
@@ -73,7 +75,8 @@ class Caller:
         made = Round()
         for item in ready:
             made.looping |= _refuse_repeat(item, seen)
-        outcomes = iter(run_all([item.run for item in ready if item.run is not None], seconds))
+        runs = [_told_run(item, n) for n, item in enumerate(ready, first) if item.run is not None]
+        outcomes = iter(run_all(runs, seconds))
         for number, item in enumerate(ready, first):
             outcome = next(outcomes) if item.run is not None else None
             self._register(
@@ -165,6 +168,26 @@ class _Ready:
     error: str | None = None
 
 
+def _told_run(item: _Ready, number: int) -> Callable[[], Any]:
+    """The call, with its beginning and its end told as they happen, on the thread that runs it."""
+    call = item.run
+    assert call is not None
+
+    def run() -> Any:
+        emit("tool_start", n=number, tool=item.tool, arguments=item.arguments)
+        start, error = time.perf_counter(), None
+        try:
+            return call()
+        except Exception as raised:
+            error = _reason(item.tool, raised, quiet=True)
+            raise
+        finally:
+            spent = round(time.perf_counter() - start, 4)
+            emit("tool_end", n=number, tool=item.tool, ok=error is None, seconds=spent, error=error)
+
+    return run
+
+
 def _with_view(ctx: ToolContext, tool: BaseTool, arguments: dict[str, Any]) -> dict[str, Any]:
     """Fills in the view that the model left out, so that the trace says which one was meant."""
     region, view = arguments.get("region"), arguments.get("view")
@@ -214,7 +237,7 @@ def _artifact(message: Any) -> ToolArtifact:
     return ToolArtifact(facts={"tool": "foreign", "told": told[:MAX_FOREIGN]})
 
 
-def _reason(tool: str, error: Exception) -> str:
+def _reason(tool: str, error: Exception, *, quiet: bool = False) -> str:
     if isinstance(error, ToolError):
         return str(error)
     if isinstance(error, ValidationError):
@@ -222,7 +245,8 @@ def _reason(tool: str, error: Exception) -> str:
         where = ".".join(str(part) for part in fault["loc"])
         return f"{tool}: {where}: {fault['msg']}"
     # the class says enough to a model; the text of a foreign error may hold a path or a name
-    log.error("tool %s failed with %s", tool, type(error).__name__)
+    if not quiet:
+        log.error("tool %s failed with %s", tool, type(error).__name__)
     return f"{tool} failed inside ({type(error).__name__})"
 
 

@@ -17,6 +17,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 
 from foveate.agent import observe
 from foveate.agent.budget import Budget, StoppedBy
+from foveate.agent.events import emit
 from foveate.agent.models.parsing import ParsedReply, message_text, parse_reply
 from foveate.agent.models.profiles import Profile
 from foveate.agent.state import (
@@ -58,6 +59,7 @@ class Reasoner:
         if ended:
             return AgentState(stopped_by=ended)
         left = self.budget.seconds - seconds_spent(state)
+        emit("model_start")
         [outcome] = run_all([lambda: self.model.invoke(self._shown(state), config)], left)
         return self._heard(state, outcome)
 
@@ -67,6 +69,7 @@ class Reasoner:
         if ended:
             return AgentState(stopped_by=ended)
         left = self.budget.seconds - seconds_spent(state)
+        emit("model_start")
         return self._heard(state, await self._acall(state, config, left))
 
     async def _acall(self, state: AgentState, config: RunnableConfig, left: float) -> Outcome[Any]:

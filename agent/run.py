@@ -6,28 +6,45 @@ command line and no provider.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from foveate.agent.budget import Budget
+from foveate.agent.events import Event
 from foveate.agent.graph import Toolbox, build_graph
+from foveate.agent.models.decoding import decoding_report
 from foveate.agent.models.factory import chat_model
 from foveate.agent.models.profiles import Profile, profile_for
 from foveate.agent.opening import Images, InputError, Marked, Opener, checked_question
 from foveate.agent.result import Result
 from foveate.agent.state import AgentState
+from foveate.agent.stream import Translator, aevents, events
 from foveate.tools.grounding.protocol import Grounder
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
+from foveate.tools.toolbox import make_tools
+
+if TYPE_CHECKING:
+    from foveate.agent.session import Session
 
 __all__ = ["Agent", "InputError", "checked_question", "grounder_for"]
+
+
+class How(TypedDict, total=False):
+    """How a question is opened besides its images: see `Agent.ask`."""
+
+    start: Sequence[View] | None
+    boxes: Marked
+    thread: str | None
 
 
 class Agent:
@@ -35,9 +52,10 @@ class Agent:
 
     `model` is a specification ("pocket", "hf:…", "openai:…") or a chat model of your own, then with a
     `profile` where it is not a generic one. `grounder` is a name, a grounder of your own, or None for none.
-    `tools` makes the tools of a run; the default is all look tools. With a `checkpointer`, `ask(thread=…)`
+    `tools` makes the tools of a run (default: all look tools), or is a list of LangChain tools of your own,
+    as `@tool` makes them, to be had besides the look tools. With a `checkpointer`, `ask(thread=…)`
     continues a thread. `show_pixels=False` leaves image references in the messages, for models that need no
-    eyes.
+    eyes. `decoding` is "semsam[:k=16,m=20,…]" for a specification whose logits can be reached.
     """
 
     def __init__(
@@ -50,24 +68,26 @@ class Agent:
         store: ImageStore | None = None,
         *,
         profile: Profile | None = None,
-        tools: Toolbox | None = None,
+        tools: Toolbox | Sequence[BaseTool] | None = None,
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         show_pixels: bool = True,
+        decoding: str | None = None,
     ) -> None:
         self.model_name = model if isinstance(model, str) else model._llm_type
         self.profile = profile or profile_for(model if isinstance(model, str) else "generic")
         self.store = store or ImageStore()
         self.budget = budget or Budget()
         self.use_tools = use_tools and self.profile.tool_calls != "none"
-        self._checkpointer = checkpointer
-        self._opener = Opener(self.store, self.profile)
+        self.checkpointer = checkpointer
+        self.opener = Opener(self.store, self.profile)
+        self._model = chat_model(model, base_url, decoding=decoding) if isinstance(model, str) else model
         self.graph = build_graph(
-            chat_model(model, base_url) if isinstance(model, str) else model,
+            self._model,
             self.store,
             grounder_for(grounder) if self.use_tools else None,
             self.profile,
             self.budget,
-            tools,
+            toolbox_of(tools),
             checkpointer,
             use_tools=self.use_tools,
             show_pixels=show_pixels,
@@ -75,18 +95,9 @@ class Agent:
 
     def overview(self, image: SourceImage, slice_index: int | None = None) -> View:
         """The view that opens a question on that slice (the middle one by default); for `ask(start=…)`."""
-        return self._opener.overview(image, slice_index)
+        return self.opener.overview(image, slice_index)
 
-    def ask(
-        self,
-        images: Images,
-        question: str,
-        history: Result | None = None,
-        *,
-        start: Sequence[View] | None = None,
-        boxes: Marked = (),
-        thread: str | None = None,
-    ) -> Result:
+    def ask(self, images: Images, question: str, history: Result | None = None, **how: Unpack[How]) -> Result:
         """Runs the graph to an answer.
 
         `history` is an earlier result whose conversation goes on: its views and evidence keep their names,
@@ -96,54 +107,99 @@ class Agent:
         for a bad input; what goes wrong later is told in the result.
         """
         begin = time.perf_counter()
-        state, config = self._prepare(images, question, history, start, boxes, thread)
+        state, config = self._prepare(images, question, history, how)
         end: AgentState = self.graph.invoke(state, config)  # type: ignore[assignment]
-        return self._result(end, begin)
+        return self.result(end, begin)
 
     async def aask(
-        self,
-        images: Images,
-        question: str,
-        history: Result | None = None,
-        *,
-        start: Sequence[View] | None = None,
-        boxes: Marked = (),
-        thread: str | None = None,
+        self, images: Images, question: str, history: Result | None = None, **how: Unpack[How]
     ) -> Result:
         """`ask` on an event loop."""
         begin = time.perf_counter()
-        state, config = self._prepare(images, question, history, start, boxes, thread)
+        state, config = await self._aprepare(images, question, history, how)
         end: AgentState = await self.graph.ainvoke(state, config)  # type: ignore[assignment]
-        return self._result(end, begin)
+        return self.result(end, begin)
+
+    def stream(
+        self, images: Images, question: str, history: Result | None = None, **how: Unpack[How]
+    ) -> Iterator[Event]:
+        """`ask`, told while it happens; the last event is the "answer", with its `result`."""
+        begin, told = time.perf_counter(), Translator()
+        state, config = self._prepare(images, question, history, how)
+        yield from events(self.graph, state, config, told)
+        yield self.answered(told, begin)
+
+    async def astream(
+        self, images: Images, question: str, history: Result | None = None, **how: Unpack[How]
+    ) -> AsyncIterator[Event]:
+        """`stream` on an event loop."""
+        begin, told = time.perf_counter(), Translator()
+        state, config = await self._aprepare(images, question, history, how)
+        async for event in aevents(self.graph, state, config, told):
+            yield event
+        yield self.answered(told, begin)
+
+    def session(self, images: Images = ()) -> Session:
+        """A conversation about some images; each question knows the earlier ones."""
+        from foveate.agent.session import Session
+
+        return Session(self, images)
 
     def _prepare(
-        self,
-        images: Images,
-        question: str,
-        history: Result | None,
-        start: Sequence[View] | None,
-        boxes: Marked,
-        thread: str | None,
+        self, images: Images, question: str, history: Result | None, how: How
     ) -> tuple[AgentState, RunnableConfig]:
-        if thread is not None and (self._checkpointer is None or history is not None):
-            raise InputError("A thread needs an agent with a checkpointer, and takes no history besides.")
-        config = self._config(thread)
-        if history is None:
-            return self._opener.open(images, question, self._stored(config), start, boxes), config
-        asked = self._opener.open(images, question, history.state, start, boxes)
-        asked["images"] = {**history.state["images"], **asked["images"]}
-        return AgentState(**{**history.state, **asked}), config
+        config = self._config_for(history, how.get("thread"))
+        known = {} if self.checkpointer is None else self.graph.get_state(config).values
+        return self._opened(images, question, history, how, known), config
 
-    def _config(self, thread: str | None) -> RunnableConfig:
+    async def _aprepare(
+        self, images: Images, question: str, history: Result | None, how: How
+    ) -> tuple[AgentState, RunnableConfig]:
+        config = self._config_for(history, how.get("thread"))
+        known = {} if self.checkpointer is None else (await self.graph.aget_state(config)).values
+        # opening a file takes its time, which an event loop must not wait
+        return await asyncio.to_thread(self._opened, images, question, history, how, known), config
+
+    def _opened(
+        self, images: Images, question: str, history: Result | None, how: How, known: Mapping[str, Any]
+    ) -> AgentState:
+        start, boxes = how.get("start"), how.get("boxes", ())
+        if history is None:
+            return self.opener.open(images, question, known, start, boxes)
+        asked = self.opener.open(images, question, history.state, start, boxes)
+        asked["images"] = {**history.state["images"], **asked["images"]}
+        return AgentState(**{**history.state, **asked})
+
+    def _config_for(self, history: Result | None, thread: str | None) -> RunnableConfig:
+        if thread is not None and (self.checkpointer is None or history is not None):
+            raise InputError("A thread needs an agent with a checkpointer, and takes no history besides.")
+        return self.config(thread)
+
+    def config(self, thread: str | None = None) -> RunnableConfig:
+        """The configuration of one run of the graph on a thread."""
         limit = 20 + 4 * (self.budget.steps + self.budget.repairs)
         # without a thread of its own, a question on a checkpointed agent must not fall into anybody's thread
         return {"recursion_limit": limit, "configurable": {"thread_id": thread or uuid.uuid4().hex}}
 
-    def _stored(self, config: RunnableConfig) -> dict[str, Any]:
-        return {} if self._checkpointer is None else self.graph.get_state(config).values
+    def answered(self, told: Translator, begin: float) -> Event:
+        """The last event of a stream that began at `begin` (of `time.perf_counter`)."""
+        if told.state is None:
+            raise RuntimeError("the stream ended without a state")
+        result = self.result(told.state, begin)
+        return Event("answer", result.to_json(), result)
 
-    def _result(self, state: AgentState, begin: float) -> Result:
-        return Result.of(state, self.model_name, self.profile.name, time.perf_counter() - begin)
+    def result(self, state: AgentState, begin: float) -> Result:
+        """The result that a final state holds."""
+        seconds = time.perf_counter() - begin
+        return Result.of(state, self.model_name, self.profile.name, seconds, decoding_report(self._model))
+
+
+def toolbox_of(tools: Toolbox | Sequence[BaseTool] | None) -> Toolbox | None:
+    """A toolbox of the look tools and some more, from LangChain tools; a toolbox stays what it is."""
+    if tools is None or callable(tools):
+        return tools
+    own = list(tools)
+    return lambda ctx: [*make_tools(ctx), *own]
 
 
 def grounder_for(grounder: str | Grounder | None) -> Grounder | None:
