@@ -5,9 +5,9 @@ Knows nothing of how a grounder works, of the agent or of the model behind it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,8 @@ class Grounding:
     `regions` are best first and empty when the phrase is absent. `score_kind` "fixed_scale" means that scores
     compare across images and phrases, so that absence can be decided; "relative" scores only rank
     regions within this one answer. `absent` is None where the grounder cannot decide. `heatmap` is
-    float32 of shape (view height, view width) in [0, 1] on the scale of `score_kind`, or None.
+    float32 of shape (view height, view width) in [0, 1] on the scale of `score_kind`, or None. `detail` is
+    what a reader needs to judge the result (recipe, layers, calibration, baselines), as plain JSON.
     """
 
     phrase: str
@@ -48,6 +49,7 @@ class Grounding:
     heatmap: npt.NDArray[np.float32] | None
     seconds: float
     forward_passes: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Grounder(Protocol):

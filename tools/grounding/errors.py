@@ -1,0 +1,5 @@
+"""The error of every grounder. Imports nothing, so that anything may raise it."""
+
+
+class GrounderError(ValueError):
+    """A grounder that is not known, cannot be loaded or cannot take what it was given; one sentence."""
