@@ -38,8 +38,8 @@ class Recipe:
     |ε_c − ε_∅| or "gain" (how much nearer to the true noise), by `difference_weight` in 0…1;
     `prior_weight` is the power of the location prior.
     Map: `blur` in pixels of a 512 px map; `mask` "otsu" zeroes what is below.
-    Regions: `cut` "fixed" at `level`, "otsu" or "gmm"; at most `most`, none lighter than `least` of the first.
-    `presence` asks for the presence score (more passes). `batch` rows at once; `seed` of every noise.
+    Regions: `cut` "fixed" at `level`, "otsu" or "gmm"; at most `most`, none lighter than `least` times the
+    first. `presence` asks for the presence score (more passes). `batch` rows at once; `seed` of every noise.
     """
 
     name: str
