@@ -70,6 +70,12 @@ def ask(
     ] = None,
     no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,
     grounder: GrounderName = "pocket",
+    decoding: Annotated[
+        str,
+        typer.Option(
+            "--decoding", metavar="default|semsam[:k=16,m=20,…]", help="How the model's next token is chosen."
+        ),
+    ] = "default",
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
     max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
     slice_index: SliceIndex = None,
@@ -93,6 +99,7 @@ def ask(
             base_url=base_url,
             use_tools=not no_tools,
             grounder=grounder,
+            decoding=decoding,
             max_steps=max_steps,
             max_seconds=max_seconds,
             slice_index=slice_index,
@@ -161,6 +168,35 @@ def doctor(
     from foveate.agent.doctor import run_doctor
 
     raise typer.Exit(run_doctor(as_json, base_url))
+
+
+semsam = typer.Typer(help="Semantic sampling: tables of neighbours.", rich_markup_mode=None)
+app.add_typer(semsam, name="semsam")
+
+
+@semsam.callback()
+def semsam_options() -> None:
+    """Semantic sampling: tables of neighbours."""
+
+
+@semsam.command()
+def build(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="pocket, a folder, or a hub id.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Default: in the cache, where ask looks.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1024, help="Neighbours a token.")] = 32,
+    matrix: Annotated[str, typer.Option("--matrix", help="Which embedding: input or output.")] = "input",
+    content: Annotated[
+        str, typer.Option("--content", help="Which tokens are content: letters, words, alnum or any.")
+    ] = "letters",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Build the table of a model: each token's nearest content tokens in its embedding."""
+    from foveate.agent.cli_semsam import run_build
+
+    run_build(model, out, k, matrix, content, as_json)
 
 
 def run(arguments: list[str]) -> int:

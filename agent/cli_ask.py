@@ -33,6 +33,7 @@ class AskOptions:
     base_url: str | None
     use_tools: bool
     grounder: str
+    decoding: str
     max_steps: int
     max_seconds: float
     slice_index: int | None
@@ -88,6 +89,7 @@ def make_agent(options: AskOptions) -> Agent:
         base_url=options.base_url,
         grounder=options.grounder,
         use_tools=options.use_tools,
+        decoding=options.decoding,
         budget=Budget(steps=options.max_steps, seconds=options.max_seconds),
     )
 

@@ -16,6 +16,8 @@ INPUT_ERRORS = {
     "foveate.tools.imaging.views": ("ViewError",),
     "foveate.tools.imaging.windows": ("WindowError",),
     "foveate.tools.grounding.registry": ("GrounderError",),
+    "foveate.tools.semsam.options": ("OptionError",),
+    "foveate.tools.semsam.table": ("TableError",),
     "foveate.agent.models.errors": ("ModelError",),
     "foveate.agent.run": ("InputError",),
 }

@@ -5,6 +5,7 @@ Reads a final state; knows no graph.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from foveate.tools.imaging.views import View
 @dataclass(frozen=True)
 class Result:
     """`steps` are those of this question; `state` is the whole conversation and can be passed on as
-    `history`."""
+    `history`. `decoding`: how tokens were chosen, where not in the ordinary way, and what that did."""
 
     answer: GroundedAnswer
     steps: tuple[Step, ...]
@@ -30,9 +31,17 @@ class Result:
     stopped_by: str
     failure: str | None
     state: AgentState
+    decoding: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, state: AgentState, model: str, profile: str, seconds: float) -> Result:
+    def of(
+        cls,
+        state: AgentState,
+        model: str,
+        profile: str,
+        seconds: float,
+        decoding: dict[str, Any] | None = None,
+    ) -> Result:
         first = state["asked"]["steps"]
         said: dict[str, str] = {
             m.tool_call_id: m.text for m in state["messages"] if isinstance(m, ToolMessage)
@@ -47,6 +56,7 @@ class Result:
             stopped_by=str(state["stopped_by"]),
             failure=state.get("failure"),
             state=state,
+            decoding=decoding,
         )
 
     @property
@@ -70,6 +80,7 @@ class Result:
             "images": [{"id": name, **about} for name, about in self.state["images"].items()],
             "model": self.model,
             "profile": self.profile,
+            **({"decoding": self.decoding} if self.decoding else {}),
             "usage": dict(self.usage),
             "seconds": round(self.seconds, 3),
             "stopped_by": self.stopped_by,
@@ -79,13 +90,24 @@ class Result:
     def trace(self) -> dict[str, Any]:
         """What a replay needs: the question, the model's replies as they were kept, and what the steps
         gave."""
+        return {**self.to_json(), **self._record(0, self.views)}
+
+    def own_trace(self) -> dict[str, Any]:
+        """The "replies" and "views" of this question alone; those of a whole conversation are all of them."""
+        before = {view for step in self.state["steps"][: self.state["asked"]["steps"]] for view in _made(step)}
+        return self._record(self.state["asked"]["turns"], [n for n in self.views if n not in before])
+
+    def _record(self, first: int, views: Iterable[str]) -> dict[str, Any]:
+        said = [message for message in self.messages if isinstance(message, AIMessage)]
         replies = [
             {"content": message.content, "tool_calls": message.tool_calls, "usage": message.usage_metadata}
-            for message in self.messages
-            if isinstance(message, AIMessage)
+            for message in said[first:]
         ]
-        views = {name: view.model_dump(mode="json") for name, view in self.views.items()}
-        return {**self.to_json(), "replies": replies, "views": views}
+        return {"replies": replies, "views": {n: self.views[n].model_dump(mode="json") for n in views}}
+
+
+def _made(step: dict[str, Any]) -> list[str]:
+    return list(step.get("views", ()))
 
 
 def _step(record: dict[str, Any], said: dict[str, str]) -> Step:

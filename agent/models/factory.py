@@ -8,6 +8,7 @@ from pathlib import Path
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
+from foveate.agent.models.decoding import read_decoding
 from foveate.agent.models.errors import ModelError
 from foveate.agent.models.pocket import pocket_folder
 
@@ -23,28 +24,35 @@ def chat_model(
     *,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     timeout: float = DEFAULT_TIMEOUT,
+    decoding: str | None = None,
 ) -> BaseChatModel:
     """The chat model of a specification.
 
     `api_key_env` names the environment variable that holds the key (default FOVEATE_API_KEY, then
-    OPENAI_API_KEY). `timeout` is seconds per reply. Raises ModelError.
+    OPENAI_API_KEY). `timeout` is seconds per reply. `decoding` is "default" or "semsam[:k=16,m=20,…]", for
+    models whose logits can be reached. Raises ModelError, OptionError or TableError.
     """
+    how = read_decoding(decoding)
     kind, _, rest = spec.partition(":")
     if kind == "openai" and rest:
         from foveate.agent.models.servers import ServerChatModel
 
-        return ServerChatModel.connect(rest, base_url, api_key_env, max_tokens=max_tokens, timeout=timeout)
+        return ServerChatModel.connect(
+            rest, base_url, api_key_env, max_tokens=max_tokens, timeout=timeout, decoding=how
+        )
     if base_url is not None:
         raise ModelError(f"--base-url needs a model of the form openai:NAME, not {spec!r}")
     if spec == "pocket":
         from foveate.agent.models.hf import HFChatModel
 
-        return HFChatModel(path=str(pocket_folder()), max_new_tokens=max_tokens, max_seconds=timeout)
+        return HFChatModel.with_decoding(how, str(pocket_folder()), max_tokens, timeout)
     if kind == "hf" and rest:
         from foveate.agent.models.hf import HFChatModel
 
-        return HFChatModel(path=rest, max_new_tokens=max_tokens, max_seconds=timeout)
+        return HFChatModel.with_decoding(how, rest, max_tokens, timeout)
     if kind == "scripted" and rest:
+        if how is not None:
+            raise ModelError("semantic sampling needs logits: a scripted model has none")
         from foveate.agent.models.scripted import ScriptedChatModel
 
         return ScriptedChatModel.from_file(Path(rest))

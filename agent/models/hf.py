@@ -20,6 +20,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
 
 from foveate.agent.models.content import flatten_tool_turns, template_messages
+from foveate.agent.models.decoding import NEARLY_GREEDY, Decoding
 from foveate.agent.models.errors import ModelError
 from foveate.agent.models.loading import Loaded, first_line, load
 from foveate.agent.models.parsing import calls_in_text
@@ -31,7 +32,8 @@ class HFChatModel(BaseChatModel):
     """A LangChain chat model over a transformers checkpoint in this process.
 
     `path`: a folder or a hub id. `logits_processors`: transformers LogitsProcessor objects, run on every
-    step. `temperature` 0 is greedy. Raises ModelError.
+    step. `temperature` 0 is greedy. `decoding` and its `table`: semantic sampling; `diagnostics` counts what
+    it did. Raises ModelError.
     """
 
     path: str
@@ -41,6 +43,21 @@ class HFChatModel(BaseChatModel):
     temperature: float = 0.0
     seed: int = 0
     logits_processors: list[Any] = Field(default_factory=list, exclude=True)
+    decoding: Any = Field(default=None, exclude=True)
+    table: Any = Field(default=None, exclude=True, repr=False)
+    diagnostics: Any = Field(default=None, exclude=True, repr=False)
+
+    @classmethod
+    def with_decoding(
+        cls, decoding: Decoding | None, path: str, max_tokens: int, seconds: float | None
+    ) -> "HFChatModel":
+        """A model that decodes like that; its table is found and checked now. Raises TableError."""
+        table = None
+        if decoding is not None:
+            from foveate.tools.semsam.store import table_of
+
+            table = table_of(path, decoding.table, decoding.options.k)
+        return cls(path=path, max_new_tokens=max_tokens, max_seconds=seconds, decoding=decoding, table=table)
 
     @property
     def _llm_type(self) -> str:
@@ -93,9 +110,12 @@ class HFChatModel(BaseChatModel):
         from transformers import LogitsProcessorList
 
         sampling: dict[str, Any] = {"do_sample": False}
-        if self.temperature > 0:
+        temperature = self.temperature
+        if self.decoding is not None and self.decoding.draws:
+            temperature = temperature or NEARLY_GREEDY
+        if temperature > 0:
             torch.manual_seed(self.seed)
-            sampling = {"do_sample": True, "temperature": self.temperature}
+            sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         if stop:
             sampling |= {"stop_strings": stop, "tokenizer": ready.processor.tokenizer}
         with torch.inference_mode():
@@ -103,10 +123,31 @@ class HFChatModel(BaseChatModel):
                 **inputs,
                 max_new_tokens=room,
                 max_time=self.max_seconds,
-                logits_processor=LogitsProcessorList(self.logits_processors),
+                logits_processor=LogitsProcessorList([*self.logits_processors, *self._rescorer(temperature)]),
                 **sampling,
             )
         return [int(token) for token in out[0]]
+
+    def _rescorer(self, temperature: float) -> list[Any]:
+        """Semantic sampling as a logits processor, if it is wanted."""
+        if self.decoding is None:
+            return []
+        from foveate.tools.semsam.diagnostics import Diagnostics
+        from foveate.tools.semsam.hf import SemSamLogitsProcessor, beam_free
+
+        ready = self.loaded()
+        beam_free(ready.model.generation_config)
+        if self.diagnostics is None:
+            tokenizer = ready.processor.tokenizer
+            self.diagnostics = Diagnostics(self.table, lambda token: str(tokenizer.decode([token])))
+        return [
+            SemSamLogitsProcessor(
+                self.table,
+                self.decoding.options,
+                temperature=temperature or 1.0,
+                diagnostics=self.diagnostics,
+            )
+        ]
 
 
 def _inputs(ready: Loaded, profile: Profile, messages: list[BaseMessage], tools: Any) -> Any:

@@ -15,9 +15,10 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from foveate.agent.models.content import flatten_tool_turns
+from foveate.agent.models.decoding import NEARLY_GREEDY, Decoding, check_server
 from foveate.agent.models.errors import ModelError
 from foveate.agent.models.profiles import profile_for
 
@@ -32,26 +33,46 @@ _NO_TEMPERATURE = re.compile(r"^(o\d|gpt-5)")
 class ServerChatModel(ChatOpenAI):
     """A model of an OpenAI-compatible server. Use `connect`; raises ModelError."""
 
+    decoding: Any = Field(default=None, exclude=True)
+
     @classmethod
     def connect(
-        cls, name: str, base_url: str | None, api_key_env: str | None, *, max_tokens: int, timeout: float
+        cls,
+        name: str,
+        base_url: str | None,
+        api_key_env: str | None,
+        *,
+        max_tokens: int,
+        timeout: float,
+        decoding: Decoding | None = None,
     ) -> "ServerChatModel":
-        """`name` as the server lists it; `base_url` ends in /v1, None means OpenAI's own."""
+        """`name` as the server lists it; `base_url` ends in /v1, None means OpenAI's own.
+
+        With a `decoding` the server is asked whether it can: ModelError if not.
+        """
+        if decoding is not None and base_url is None:
+            check_server(None, name, NO_KEY, decoding)
         key = api_key(api_key_env, needed=base_url is None)
         if base_url is None:
             limit: dict[str, Any] = {"max_completion_tokens": max_tokens}
         else:
             check_base_url(base_url)
             limit = {"extra_body": _server_body(name, max_tokens)}
+        temperature = None if _NO_TEMPERATURE.match(name) else 0.0
+        if decoding is not None:
+            check_server(base_url, name, key, decoding)
+            limit["extra_body"] |= decoding.server_body()
+            temperature = NEARLY_GREEDY if decoding.draws else 0.0
         return cls(
             model=name,
             base_url=base_url,
             api_key=SecretStr(key),
-            temperature=None if _NO_TEMPERATURE.match(name) else 0.0,
+            temperature=temperature,
             timeout=timeout,
             max_retries=MAX_RETRIES,
             disable_streaming=True,
             use_responses_api=False,
+            decoding=decoding,
             **limit,
         )
 

@@ -188,7 +188,7 @@ def _candidates(logits: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _top(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """`topk`, exact, but looking closely only at the `count` chunks of the vocabulary with the largest maxima."""
+    """`topk`, exact, that looks closely only at the `count` chunks of the vocabulary that peak highest."""
     chunks = logits.shape[-1] // CHUNK
     if chunks <= 2 * count:
         return logits.topk(count, dim=-1)

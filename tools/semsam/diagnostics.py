@@ -22,7 +22,10 @@ class Diagnostics:
     """Counts the steps of a run. `text_of` gives a token's text."""
 
     def __init__(self, table: Table, text_of: Callable[[int], str]) -> None:
-        self._content, self._text = table.content, text_of
+        self._content, self._text = table.content.cpu(), text_of
+        self._clear()
+
+    def _clear(self) -> None:
         self.steps = self.deferred = self.alone = 0
         self.changes: Counter[tuple[int, int]] = Counter()
         self.deferred_by: Counter[str] = Counter()
@@ -70,6 +73,12 @@ class Diagnostics:
             "antonym_flips": sum(flips.values()),
             "flips": self._told(Counter(flips)),
         }
+
+    def take(self) -> dict[str, Any]:
+        """The report, after which counting begins anew."""
+        told = self.report()
+        self._clear()
+        return told
 
     def _told(self, pairs: Counter[tuple[int, int]]) -> list[dict[str, Any]]:
         return [

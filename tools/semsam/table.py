@@ -72,8 +72,7 @@ class Table:
 
     def check_neighbours(self, k: int) -> None:
         """Raises TableError when the table has fewer neighbours than are asked for."""
-        if k > self.ids.shape[1]:
-            raise TableError(f"the table has {self.ids.shape[1]} neighbours a token, k={k} was asked for")
+        check_neighbours_of(self.about, k)
 
     @cached_property
     def content_ids(self) -> Tensor:
@@ -147,6 +146,15 @@ def check_made_of(about: About, tokenizer_sha256: str, embedding_sha256: str) ->
                 f"the table was made of another {what} ({of}; {told[:8]}, not {found[:8]}):"
                 " build it for this model with `foveate semsam build`"
             )
+
+
+def check_neighbours_of(about: About, k: int) -> None:
+    """Raises TableError when a table has fewer neighbours than are asked for."""
+    if k > about.k:
+        raise TableError(
+            f"the semantic-sampling table has {about.k} neighbours a token, k={k} was asked for:"
+            f" build one with `foveate semsam build MODEL -k {k}`"
+        )
 
 
 def _about(path: Path, told: dict[str, str]) -> About:
