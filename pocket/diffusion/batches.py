@@ -1,0 +1,113 @@
+"""Training batches for the denoiser: cached latents of the pool's pictures, each under a fresh caption.
+
+Step n's batch depends on the seed, n and the pool alone, so a resumed run goes on as the cut one would have.
+Knows the autoencoder and the captions; nothing of the denoiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from foveate.pocket.anatomy import structures
+from foveate.pocket.augment import HELD_OUT
+from foveate.pocket.diffusion.captions import caption
+from foveate.pocket.diffusion.model import to_input
+from foveate.pocket.diffusion.pool import Told, read_shard, shard_paths
+from foveate.pocket.diffusion.scenes import random_picture
+
+
+def vae_hash(vae: AutoencoderKL) -> str:
+    """Names the folder of cached latents: those of another autoencoder are never read."""
+    digest = sha256()
+    for value in vae.state_dict().values():
+        digest.update(value.detach().cpu().float().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, grey: npt.NDArray[np.uint8], batch: int = 25) -> Tensor:
+    """Scaled latent means, float16 (n, 4, h, w), of pictures (n, 4h, 4w)."""
+    device = next(vae.parameters()).device
+    rows = [to_input(grey[i : i + batch]).to(device) for i in range(0, len(grey), batch)]
+    means = torch.cat([vae.encode(r.contiguous()).latent_dist.mean.cpu() for r in rows])
+    return (means * vae.config.scaling_factor).half()
+
+
+class Latents:
+    """All pictures of the pool as latents with what a caption is made from. `refresh` takes in new shards."""
+
+    def __init__(self, pool: Path, vae: AutoencoderKL) -> None:
+        self.pool, self.vae = pool, vae
+        self.cache = pool.parent / f"latents-{vae_hash(vae)}"
+        self.seen: set[str] = set()
+        self.latents = torch.zeros(0, 4, 0, 0, dtype=torch.float16)
+        self.told: list[Told] = []
+        self.refresh()
+        if not self.told:
+            raise FileNotFoundError(f"no pictures in {pool}: run `python -m foveate.pocket.diffusion.pool` first")
+
+    def refresh(self) -> None:
+        """Encodes and takes in the shards that have appeared."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        fresh = [path for path in shard_paths(self.pool) if path.name not in self.seen]
+        made = [self.latents] if self.told else []
+        for path in fresh:
+            made.append(self._latents_of(path))
+            self.told.extend(read_shard(path).told)
+            self.seen.add(path.name)
+        if fresh:
+            self.latents = torch.cat(made)
+
+    def _latents_of(self, path: Path) -> Tensor:
+        kept = self.cache / f"{path.stem}.npy"
+        if not kept.exists():
+            part = kept.with_suffix(".part.npy")
+            np.save(part, encode(self.vae, read_shard(path).grey).numpy())
+            part.replace(kept)
+        return torch.from_numpy(np.load(kept))
+
+    def batch(self, rng: np.random.Generator, count: int, dropout: float) -> tuple[Tensor, list[str]]:
+        """Latents float32 (count, 4, h, w) and captions, a share `dropout` of them empty."""
+        chosen = rng.choice(len(self.told), count, replace=len(self.told) < count)
+        texts = [write(rng, self.told[int(i)], dropout) for i in chosen]
+        return self.latents[torch.from_numpy(chosen)].float(), texts
+
+
+def write(rng: np.random.Generator, told: Told, dropout: float = 0.0) -> str:
+    """A caption, or no words at all."""
+    return "" if rng.random() < dropout else caption(rng, told.facts, told.window, told.erased)
+
+
+def held_out(vae: AutoencoderKL, count: int, seed: int = 900) -> tuple[Tensor, list[str]]:
+    """Latents float32 and captions of pictures from the held-out blocks."""
+    rng = np.random.default_rng(seed)
+    pictures = [random_picture(rng, HELD_OUT[i % len(HELD_OUT)]) for i in range(count)]
+    texts = [caption(rng, p.facts, p.window, p.erased) for p in pictures]
+    return encode(vae, np.stack([p.grey for p in pictures])).float(), texts
+
+
+def vocabulary_texts(pool: Path, shards: int = 12, seed: int = 0) -> Iterator[str]:
+    """What the tokenizer is trained on: captions, every wording of every structure, and other words."""
+    from foveate.pocket.anatomy import distractors
+
+    rng = np.random.default_rng(seed)
+    for path in shard_paths(pool)[:shards]:
+        yield from (write(rng, told) for told in read_shard(path).told)
+    for item in structures():
+        yield from _often(item.phrases(), 4)
+    bank: dict[str, Any] = dict(distractors())
+    yield from _often([*bank["phrases"], *bank["words"]], 2)
+
+
+def _often(texts: Iterable[str], times: int) -> Iterator[str]:
+    for text in texts:
+        yield from [text] * times
