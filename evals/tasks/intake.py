@@ -59,7 +59,9 @@ class Intake:
             also = f" {more} more records have faults." if more else ""
             raise DataFault(f"{self._faults[0]}{also} Give --partial to leave out what has faults.")
         if not self._questions:
-            raise DataFault(f"{shown(source)}: no question can be made of it; expected at least one usable record.")
+            raise DataFault(
+                f"{shown(source)}: no question can be made of it; expected at least one usable record."
+            )
         if self._faults:
             self.notes.append(f"{len(self._faults)} faulty records left out, the first: {self._faults[0]}")
         return Items(tuple(self._questions), self._targets, tuple(self.notes), complete=not self._faults)

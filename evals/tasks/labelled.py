@@ -1,4 +1,4 @@
-"""A labelled volume: any volume that can be opened, a label map on the same grid, and the names of the labels.
+"""A labelled volume: any volume that can be opened, a label map on the same grid, and the labels' names.
 
 Knows no question and no benchmark. Names come from a CSV (columns id and structure, name or label), a JSON
 object (number → name, or name → number as nnU-Net's dataset.json has it under "labels"), or a Python file
@@ -79,7 +79,9 @@ def read_names(path: Path, table: str = "total") -> dict[int, str]:
         raise Place(shown(path)).fault("it holds no names", "an object of label numbers and names")
     pairs = [(k, v) if str(k).isdigit() else (v, k) for k, v in content.items()]
     if not all(str(number).isdigit() and isinstance(text, str) for number, text in pairs):
-        raise Place(shown(path)).fault("a label has no number or no name", "an object of label numbers and names")
+        raise Place(shown(path)).fault(
+            "a label has no number or no name", "an object of label numbers and names"
+        )
     return {int(number): text for number, text in pairs if int(number) > 0}
 
 
@@ -124,4 +126,6 @@ def _class_map(path: Path, table: str) -> dict[int, str]:
                 if isinstance(key, ast.Constant) and key.value == table:
                     found: dict[int, str] = ast.literal_eval(value)
                     return found
-    raise Place(shown(path)).fault(f"there is no class_map with a table {table!r}", "TotalSegmentator's names")
+    raise Place(shown(path)).fault(
+        f"there is no class_map with a table {table!r}", "TotalSegmentator's names"
+    )

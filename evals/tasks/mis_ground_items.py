@@ -81,7 +81,8 @@ class Question:
     @property
     def pair(self) -> str:
         """What the two forms of one cell share."""
-        return f"{self.item.id}/{self.convention}-{self.mark}-{self.terms}{'-' + self.control if self.control else ''}"
+        cell = (self.convention, self.mark, self.terms, self.control)
+        return f"{self.item.id}/{'-'.join(level for level in cell if level)}"
 
     @property
     def id(self) -> str:

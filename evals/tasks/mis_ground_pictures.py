@@ -34,7 +34,9 @@ def pictures(volume: LabelledVolume, question: Question) -> list[Image.Image]:
     labels = [[item.a, item.b]] if len(item.slices) == 1 else [[item.a], [item.b]]
     shown = []
     for place, index in enumerate(item.slices):
-        picture, masks = slice_picture(volume, item.plane, index, question.convention == "storage", labels[place])
+        picture, masks = slice_picture(
+            volume, item.plane, index, question.convention == "storage", labels[place]
+        )
         if question.control == "blank":
             picture = Image.new("RGB", picture.size, _GRAY)
         else:

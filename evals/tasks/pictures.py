@@ -61,7 +61,7 @@ def _dicom_size(place: Place, path: Path) -> Size:
 
 
 def same_size(place: Place, path: Path, told: Size) -> None:
-    """Raises DataFault where a file is not of the size that its record tells: boxes would silently be wrong."""
+    """Raises DataFault for a file that is not of the size its record tells: its boxes would be wrong."""
     found = file_size(place, path)
     if found != told:
         raise place.fault(

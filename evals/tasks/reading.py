@@ -27,7 +27,9 @@ def existing(folder: Path, *names: str) -> Path:
     for name in names:
         if (folder / name).exists():
             return folder / name
-    raise DataFault(f"{shown(folder)}: there is no {' or '.join(names)}; expected the files as they are released.")
+    raise DataFault(
+        f"{shown(folder)}: there is no {' or '.join(names)}; expected the files as they are released."
+    )
 
 
 def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list[Record]:
@@ -47,7 +49,7 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list
 
 
 def read_positional(path: Path, names: Sequence[str]) -> list[Record]:
-    """The rows of a CSV file whose header is no guide: the first cells by position, later ones must be blank."""
+    """The rows of a CSV file whose header is no guide: cells by position, further ones must be blank."""
     records = []
     for line, cells in list(_rows(path, ","))[1:]:
         place = Place(shown(path), line)
@@ -69,7 +71,9 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             except StopIteration:
                 return
             except (csv.Error, UnicodeDecodeError):
-                raise Place(shown(path), start).fault("the row cannot be read", "UTF-8 text in CSV quoting") from None
+                raise Place(shown(path), start).fault(
+                    "the row cannot be read", "UTF-8 text in CSV quoting"
+                ) from None
             if any(cell.strip() for cell in cells):
                 yield start, cells
             start = reader.line_num + 1
@@ -95,7 +99,9 @@ def read_json(path: Path) -> Any:
         try:
             return json.load(stream)
         except json.JSONDecodeError as error:
-            raise Place(shown(path), error.lineno).fault(f"no JSON here: {error.msg}", "a JSON file") from None
+            raise Place(shown(path), error.lineno).fault(
+                f"no JSON here: {error.msg}", "a JSON file"
+            ) from None
         except UnicodeDecodeError:
             raise Place(shown(path)).fault("the text cannot be read", "UTF-8") from None
 
@@ -139,14 +145,16 @@ def read_json_lines(path: Path) -> list[Record]:
 def read_parquet(paths: Iterable[Path], columns: Sequence[str]) -> Iterator[Record]:
     """The rows of Parquet files, a batch at a time. Needs pyarrow (`pip install 'foveate[evals]'`)."""
     try:
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import ArrowInvalid, parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
         raise DataFault("Parquet files need pyarrow: pip install 'foveate[evals]'.") from None
     for path in paths:
         try:
             file = parquet.ParquetFile(path)
         except ArrowInvalid:
-            raise Place(shown(path)).fault("it cannot be read as Parquet", "a complete Parquet file") from None
+            raise Place(shown(path)).fault(
+                "it cannot be read as Parquet", "a complete Parquet file"
+            ) from None
         names = _names(path, file.schema_arrow.names, columns)
         row = 0
         for batch in file.iter_batches(batch_size=64):
@@ -162,7 +170,7 @@ def _opened(path: Path) -> Any:
 
 
 def _line_of(path: Path, steps: Sequence[str | int]) -> int | None:
-    """The line where the object under these steps starts: read again with a slower decoder, for errors only."""
+    """The line where the object under these steps starts, read again with a slower decoder: for errors."""
     text = path.read_text(encoding="utf-8-sig")
     decoder = _Tracking()
     value: Any = decoder.decode(text)

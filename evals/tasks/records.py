@@ -149,7 +149,9 @@ def letter(place: Place, answer: str, options: Sequence[str]) -> str:
     """The letter of the right option, given as a letter with or without brackets or a full stop."""
     found = re.fullmatch(r"\(?([A-Za-z])\)?[.:]?", answer.strip())
     if found is None or ord(found[1].upper()) - ord("A") >= len(options):
-        raise place.fault("the answer is no letter of an option", f"a letter of {len(options)} options from A on")
+        raise place.fault(
+            "the answer is no letter of an option", f"a letter of {len(options)} options from A on"
+        )
     return found[1].upper()
 
 
@@ -159,5 +161,6 @@ def _kind(value: object) -> str:
         return "missing"
     if isinstance(value, bool | int | float):
         return f"{value}"
-    names = {str: "a text", list: f"a list of {len(value) if isinstance(value, list) else 0}", dict: "an object"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "a text" if isinstance(value, str) else "an object"

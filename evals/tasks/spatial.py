@@ -73,7 +73,7 @@ def stored(extent: Extent, size: tuple[int, int]) -> Extent:
     """The same cross-section in the picture of the array as stored.
 
     `volume[:, :, k]` and its like in RAS order, first index down and second index to the right, is the viewed
-    slice mirrored on its rising diagonal: (x, y) of a picture of (width, height) is at (height - y, width - x).
+    slice mirrored on its rising diagonal: (x, y) of (width, height) goes to (height - y, width - x).
     """
     width, height = size
     x0, y0, x1, y1 = extent.box

