@@ -8,16 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foveate.agent.cli_errors import InputError
+from foveate.agent.cli_errors import InputError, RunError
 from foveate.agent.cli_images import open_images, print_json
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from foveate.tools.grounding.protocol import Grounding
     from foveate.tools.imaging.image import SourceImage
     from foveate.tools.imaging.views import View
 
 VIEW_SIDE = 1024
 """Longest side, in pixels, of the view that is grounded and drawn on."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The files of one phrase: its heat map as grey, and the view under it with the phrase's boxes."""
+
+    heatmap: Path | None
+    overlay: Path | None
+
+
+NO_PICTURES = Pictures(None, None)
 
 
 @dataclass(frozen=True)
@@ -40,10 +53,12 @@ def run_ground(options: GroundOptions) -> None:
         raise InputError("A phrase is empty; say what to find, such as 'left kidney'.")
     with contextlib.redirect_stdout(sys.stderr):
         view, image, found = ground_slice(options)
-        heatmaps = (
-            [None] * len(found) if options.out is None else write_pictures(options.out, view, image, found)
+        pictures = (
+            [NO_PICTURES] * len(found)
+            if options.out is None
+            else write_pictures(options.out, view, image, found)
         )
-    records = [grounding_record(grounding, path) for grounding, path in zip(found, heatmaps, strict=True)]
+    records = [grounding_record(grounding, drawn) for grounding, drawn in zip(found, pictures, strict=True)]
     if options.as_json:
         print_json(records[0] if len(records) == 1 else {"results": records})
     else:
@@ -53,25 +68,32 @@ def run_ground(options: GroundOptions) -> None:
 def ground_slice(options: GroundOptions) -> tuple[View, SourceImage, list[Grounding]]:
     """Open, view and ground; the model is loaded only once the image is known to be good."""
     image = open_images([options.image], options.allow_url, options.window, options.slice_index)[0]
+    from foveate.tools.grounding.errors import GrounderMemoryError
     from foveate.tools.grounding.registry import load_grounder
     from foveate.tools.imaging.views import overview
 
     view = overview(image, VIEW_SIDE, slice_index=options.slice_index, upscale=options.out is not None)
-    return view, image, list(load_grounder(options.grounder).ground(view, image, options.phrases))
+    grounder = load_grounder(options.grounder)
+    try:
+        return view, image, list(grounder.ground(view, image, options.phrases))
+    except GrounderMemoryError as fault:
+        raise RunError(str(fault)) from fault
 
 
-def grounding_record(grounding: Grounding, heatmap: Path | None) -> dict[str, Any]:
+def grounding_record(grounding: Grounding, drawn: Pictures) -> dict[str, Any]:
     """The contract of `ground --json` for one phrase; boxes in source pixels."""
     return {
         "phrase": grounding.phrase,
         "regions": [region_record(region) for region in grounding.regions],
-        "heatmap": None if heatmap is None else str(heatmap),
+        "heatmap": None if drawn.heatmap is None else str(drawn.heatmap),
+        "overlay": None if drawn.overlay is None else str(drawn.overlay),
         "score_kind": grounding.score_kind,
         "absent": grounding.absent,
         "best_score": round(float(grounding.best_score), 4),
         "threshold": grounding.threshold,
         "seconds": round(grounding.seconds, 3),
         "forward_passes": grounding.forward_passes,
+        "detail": dict(grounding.detail),
     }
 
 
@@ -87,27 +109,33 @@ def region_record(region: Any) -> dict[str, Any]:
     }
 
 
-def write_pictures(out: Path, view: View, image: SourceImage, found: list[Grounding]) -> list[Path | None]:
-    """Write the overlay to `out` and each heat map beside it; returns the heat maps' paths."""
-    from PIL import Image
-
+def write_pictures(out: Path, view: View, image: SourceImage, found: list[Grounding]) -> list[Pictures]:
+    """Write the best boxes of all phrases to `out`, and each phrase's heat map and overlay beside it."""
     from foveate.tools.imaging.overlay import draw_boxes
     from foveate.tools.imaging.views import render
 
-    regions = [region for grounding in found for region in grounding.regions[:1]]
     out.parent.mkdir(parents=True, exist_ok=True)
-    draw_boxes(
-        render(view, image), [r.box for r in regions], [f"{r.label} {r.score:.2f}" for r in regions]
-    ).save(out, "PNG")
-    paths: list[Path | None] = []
-    for number, grounding in enumerate(found, 1):
-        if grounding.heatmap is None:
-            paths.append(None)
-            continue
-        path = out.with_name(f"{out.stem}-heatmap-{number}.png")
-        Image.fromarray((grounding.heatmap.clip(0, 1) * 255).astype("uint8")).save(path)
-        paths.append(path)
-    return paths
+    shown = render(view, image)
+    regions = [region for grounding in found for region in grounding.regions[:1]]
+    labels = [f"{r.label} {r.score:.2f}" for r in regions]
+    draw_boxes(shown, [r.box for r in regions], labels).save(out, "PNG")
+    return [write_heatmap(out, number, shown, grounding) for number, grounding in enumerate(found, 1)]
+
+
+def write_heatmap(out: Path, number: int, shown: Image, grounding: Grounding) -> Pictures:
+    """FILE-heatmap-N.png and FILE-overlay-N.png; nothing for a grounder without heat maps."""
+    from PIL import Image
+
+    from foveate.tools.imaging.overlay import blend_heatmap, draw_boxes
+
+    if grounding.heatmap is None:
+        return NO_PICTURES
+    heat = grounding.heatmap.clip(0, 1)
+    paths = [out.with_name(f"{out.stem}-{kind}-{number}.png") for kind in ("heatmap", "overlay")]
+    Image.fromarray((heat * 255).astype("uint8")).save(paths[0])
+    boxes, labels = [r.box for r in grounding.regions], [f"{r.score:.2f}" for r in grounding.regions]
+    draw_boxes(blend_heatmap(shown, heat), boxes, labels).save(paths[1])
+    return Pictures(*paths)
 
 
 def show(records: list[dict[str, Any]]) -> None:
@@ -129,13 +157,15 @@ def show(records: list[dict[str, Any]]) -> None:
             word = "absent" if record["absent"] else "not found"
             table.add_row(record["phrase"], f"{word}, best score {record['best_score']:.2f}", "", "")
     Console().print(table)
+    if any(record["score_kind"] == "relative" and record["absent"] is None for record in records):
+        print("The scores only rank places in this picture: they cannot say that something is absent.")
 
 
 def run_grounders(as_json: bool) -> None:
     """Print the names that --grounder takes, with a line each."""
-    from foveate.tools.grounding.registry import GROUNDERS
+    from foveate.tools.grounding.registry import available
 
-    names = dict(GROUNDERS)
+    names = available()
     if as_json:
         print_json({"grounders": names})
         return

@@ -1,6 +1,7 @@
 """The tool `ground`: a phrase in, regions with scores out, or a stated absence.
 
-Knows only the grounder protocol. A relative score ranks regions and never decides absence.
+Knows only the grounder protocol. A relative score ranks regions and never decides absence; a grounder that
+has a calibrated presence says so itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def ground(ctx: ToolContext, phrase: str, view: str | None = None) -> ToolArtifa
     shown = ctx.views[name]
     image = ctx.image(shown)
     [found] = ctx.grounder.ground(shown, image, [phrase])
-    absent = found.absent if found.score_kind == "fixed_scale" else None
+    absent = found.absent  # None wherever the grounder has no calibrated way to decide
     regions = () if absent else found.regions[: ctx.limits.max_regions]
     evidence = tuple(_evidence(region, found, shown, image, name) for region in regions)
     return ToolArtifact(

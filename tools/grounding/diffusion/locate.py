@@ -22,7 +22,7 @@ from foveate.tools.grounding.diffusion.recipes import Recipe
 from foveate.tools.grounding.diffusion.run_fast import run_fast
 from foveate.tools.grounding.diffusion.run_g2g import run_g2g
 from foveate.tools.grounding.diffusion.run_ldm import run_ldm
-from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.errors import GrounderMemoryError
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def enough_memory(denoiser: Denoiser, recipe: Recipe) -> Iterator[None]:
         words = ("out of memory", "can't allocate memory", "not enough memory")
         if not isinstance(fault, MemoryError) and not any(w in str(fault) for w in words):
             raise
-        raise GrounderError(
+        raise GrounderMemoryError(
             f"The diffusion model {denoiser.name!r} ran out of memory on {denoiser.device} with the recipe"
             f" {recipe.name!r}: use a recipe with a smaller batch than {recipe.batch}, a smaller model or"
             " fewer phrases."

@@ -71,8 +71,8 @@ def read_sites(recipe: Recipe, denoiser: Denoiser) -> tuple[Site, ...]:
         chosen = tuple(s for s in sites if s.grid(latent, latent)[0] in recipe.sides)
     elif recipe.layers and len(sites) == recipe.layers_of:
         chosen = tuple(s for s in sites if s.index in recipe.layers)
-    elif recipe.quarters:
-        chosen = tuple(s for s in sites if s.halvings in recipe.quarters)
+    elif recipe.halvings:
+        chosen = tuple(s for s in sites if s.halvings in recipe.halvings)
     else:
         chosen = sites
     if not chosen:

@@ -26,7 +26,7 @@ class Recipe:
     first of a word; location words count "same" as content words, "apart" (their mean, times
     `location_weight`, beside the content's mean) or are "dropped".
     Layers: `layers` are numbers in order of computation, for UNets with `layers_of` of them; another UNet is
-    read at `quarters` (grid = latent / 2^n for n in there). `sides`, if given, picks by grid side instead.
+    read where the latent grid was halved `halvings` times. `sides`, if given, picks by grid side instead.
     "ldm", "g2g": `steps`, `spacing`, `window` (shares of `steps`, from the first in the order of the run),
     `guidance`; `share` runs one trajectory for all phrases and stops after the window (same maps, less work).
     `merge` is Bimodal Bias Merging.
@@ -52,7 +52,7 @@ class Recipe:
     location_weight: float = 1.0
     layers: tuple[int, ...] = ()
     layers_of: int = 0
-    quarters: tuple[int, ...] = ()
+    halvings: tuple[int, ...] = ()
     sides: tuple[int, ...] = ()
     steps: int = 50
     spacing: Spacing = "leading"
