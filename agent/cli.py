@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from foveate.agent import cli_eval
 from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
 
 app = typer.Typer(
@@ -197,6 +198,9 @@ def build(
     from foveate.agent.cli_semsam import run_build
 
     run_build(model, out, k, matrix, content, as_json)
+
+
+cli_eval.add_commands(app)
 
 
 def run(arguments: list[str]) -> int:

@@ -293,7 +293,7 @@ Judge = Callable[[str], str]
 
 
 class Task(Protocol):
-    """A benchmark. `evals/standard.py` has readers, scores and metrics by kind of answer to build on."""
+    """A benchmark. `evals/scoring/kinds.py` reads and scores by kind of answer."""
 
     @property
     def info(self) -> TaskInfo: ...
@@ -302,7 +302,10 @@ class Task(Protocol):
     def metrics(self) -> Sequence[Metric]: ...
 
     def missing(self, root: Path) -> Sequence[str]:
-        """What of `info.expects` is not under the data root; empty when the set is there."""
+        """What of `info.expects` is not under the data root; empty when the set is there.
+
+        The root is what --data names, else $FOVEATE_DATA/evals or $FOVEATE_DATA, whichever has it all.
+        """
         ...
 
     def load(self, root: Path, options: LoadOptions) -> Items:

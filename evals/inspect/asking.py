@@ -1,0 +1,66 @@
+"""Asks the agent one question of a task and tells what came of it: the prediction and the trace.
+
+The agent is the one of chat and API: the same graph, the same trace. Knows no target and no Inspect AI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from foveate.agent.budget import Budget
+from foveate.agent.run import Agent
+from foveate.evals.contract import Prediction, Question
+from foveate.evals.inspect.configuration import Configuration
+from foveate.evals.inspect.errors import SampleFailed
+from foveate.evals.inspect.images import OpenedImages
+from foveate.evals.scoring.answer import SeenImage, prediction_of
+from foveate.tools.imaging.errors import ImageError
+from foveate.tools.imaging.store import ImageStore
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question answered. `trace` is `Result.trace()`; images in it are ids."""
+
+    prediction: Prediction
+    trace: dict[str, Any]
+
+
+class Asker:
+    """Holds the agent of a run. `ask` may be called from several threads."""
+
+    def __init__(self, agent: Agent, images: OpenedImages) -> None:
+        self._agent, self._images = agent, images
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Asker:
+        """Loads the model and the grounder. Raises ModelError, GrounderError."""
+        store = ImageStore()
+        agent = Agent(
+            model=configuration.model,
+            base_url=configuration.base_url,
+            grounder=configuration.grounder,
+            use_tools=configuration.use_tools,
+            budget=Budget(steps=configuration.max_steps, seconds=configuration.max_seconds),
+            store=store,
+            decoding=configuration.decoding,
+        )
+        return cls(agent, OpenedImages(store))
+
+    def ask(self, question: Question) -> Asked:
+        """Runs the agent. Raises SampleFailed when the model or an image failed."""
+        try:
+            with self._images.lent(question.images) as images:
+                start = [
+                    self._agent.overview(image, source.slice_index)
+                    for image, source in zip(images, question.images, strict=True)
+                ]
+                marked = [region.box for region in question.marked]
+                result = self._agent.ask(images, question.prompt, start=start, boxes=marked)
+                if result.stopped_by == "model_error":
+                    raise SampleFailed(f"{question.id}: the model failed: {result.failure}")
+                seen = [SeenImage(image.id, image.planes[0]) for image in images]
+                return Asked(prediction_of(result.to_json(), seen), result.trace())
+        except (ImageError, IndexError) as error:
+            raise SampleFailed(f"{question.id}: {error}") from None

@@ -1,0 +1,40 @@
+"""The JSON forms of predictions, readings and targets, there and back.
+
+Knows no file and no metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from foveate.evals.contract import Prediction, Reading, Scored
+
+
+def prediction_of(record: Mapping[str, Any]) -> Prediction:
+    """A prediction from `asdict` of one, after JSON."""
+    return _adapter(Prediction).validate_python(record)  # type: ignore[no-any-return]
+
+
+def reading_of(record: Mapping[str, Any]) -> Reading:
+    """A reading from its record."""
+    return _adapter(Reading).validate_python(record)  # type: ignore[no-any-return]
+
+
+def reading_record(reading: Reading) -> dict[str, Any]:
+    """The JSON form of a reading."""
+    return {**asdict(reading), "detail": dict(reading.detail)}
+
+
+def scored_of(record: Mapping[str, Any]) -> Scored:
+    """A scored sample from `asdict` of one, after JSON."""
+    return _adapter(Scored).validate_python(record)  # type: ignore[no-any-return]
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,103 @@
+"""One `foveate eval`: the run, its variants (faithfulness, robustness), results and report.
+
+Knows the task, not how its data is stored; prints nothing but progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from foveate.evals.contract import Items, Judge, Question, Scored, Task
+from foveate.evals.inspect.asking import Asker
+from foveate.evals.inspect.bridge import Bridge
+from foveate.evals.inspect.configuration import Configuration, run_key
+from foveate.evals.inspect.folder import REPORT, RESULTS, SAMPLES, RunFolder, write_json, write_lines
+from foveate.evals.inspect.run import run_all, shown_progress
+from foveate.evals.results import Row, results_record, sample_record, scored_samples, table
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished run. `traces` are read from the folder when they are needed."""
+
+    folder: Path
+    key: str
+    samples: tuple[Scored, ...] = field(repr=False)
+    rows: tuple[Row, ...]
+    failures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is told at the end. `record` is the content of results.json."""
+
+    task: Task
+    folder: Path
+    report: Path
+    rows: tuple[Row, ...]
+    samples: int
+    failures: Mapping[str, str]
+    notes: tuple[str, ...]
+    record: Mapping[str, Any]
+
+
+@dataclass
+class Session:
+    """`out` None makes the folder runs/TASK-KEY, so that the same command finds its run again."""
+
+    task: Task
+    items: Items
+    configuration: Configuration
+    out: Path | None
+    parallel: int
+    faithful: bool = False
+    corruptions: tuple[str, ...] = ()
+
+    def run(self) -> Outcome:
+        """Runs, or goes on with, everything. Raises EvalInputError."""
+        described = self.configuration.described(list(self.items.questions))
+        folder = self.out or RUNS / f"{self.task.info.name}-{run_key(described)[:10]}"
+        base = self.finished(folder, described, self.items)
+        record = results_record(described, base.key, base.rows)
+        write_json(folder / RESULTS, record)
+        return Outcome(
+            task=self.task,
+            folder=folder,
+            report=folder / REPORT,
+            rows=base.rows,
+            samples=len(base.samples),
+            failures=base.failures,
+            notes=self.items.notes,
+            record=record,
+        )
+
+    @cached_property
+    def asker(self) -> Asker:
+        """The agent, loaded when a question is left to ask. Raises ModelError, GrounderError."""
+        return Asker.of(self.configuration)
+
+    def finished(self, path: Path, described: Mapping[str, Any], items: Items) -> Finished:
+        """One run in its folder, to its end. The folder is claimed before a model is loaded."""
+        questions: dict[str, Question] = {question.id: question for question in items.questions}
+        with RunFolder(path, described).opened() as folder:
+            left = any(name not in folder.predictions for name in questions)
+            asker = self.asker if left else None
+            bridge = Bridge(self.task, questions, items.targets, folder, asker, self._judge(), self.parallel)
+            failures = run_all(bridge, shown_progress())
+            samples = scored_samples(self.task, list(questions.values()), items.targets, folder.scores)
+            write_lines(path / SAMPLES, (sample_record(sample, folder) for sample in samples))
+            return Finished(path, folder.key, tuple(samples), tuple(table(self.task, samples)), failures)
+
+    def _judge(self) -> Judge | None:
+        if self.configuration.judge is None:
+            return None
+        from foveate.agent.models.factory import chat_model
+
+        model = chat_model(self.configuration.judge, self.configuration.base_url)
+        return lambda prompt: model.invoke(prompt).text
