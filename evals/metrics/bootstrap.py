@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import binomtest
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -71,7 +70,8 @@ def bootstrap_statistic(
     """As `bootstrap_mean` for a metric that is no mean over samples (mAP, AURC, MCC, macro means).
 
     `statistic` is given sample indices (with repeats) and may return NaN for a draw in which it is not
-    defined; such draws are left out. ValueError when that is all of them.
+    defined; such draws are left out. ValueError when that is all of them. The percentile interval of a
+    statistic that repeats bias (average precision rises a little) is shifted, and need not hold the estimate.
     """
     groups = _groups(clusters, samples)
     members = _members(groups)
@@ -120,6 +120,8 @@ def mcnemar_exact(a: Sequence[bool], b: Sequence[bool]) -> float:
     """
     if len(a) != len(b):
         raise ValueError(f"paired outcomes must be of one length, not {len(a)} and {len(b)}")
+    from scipy.stats import binomtest  # slow to import, and not needed to list tasks
+
     only_a = sum(1 for x, y in zip(a, b, strict=True) if x and not y)
     only_b = sum(1 for x, y in zip(a, b, strict=True) if y and not x)
     return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b, 0.5).pvalue)
@@ -129,7 +131,7 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     """Score interval of a proportion (Wilson, 1927); right near 0 and 1, where the normal one fails."""
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"{successes} of {trials} is no proportion")
-    z = float(ndtri(0.5 + level / 2))
+    z = NormalDist().inv_cdf(0.5 + level / 2)
     share = successes / trials
     denominator = 1 + z**2 / trials
     centre = (share + z**2 / (2 * trials)) / denominator

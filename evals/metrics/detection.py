@@ -17,6 +17,7 @@ from foveate.evals.metrics.boxes import as_boxes, iou_matrix, volumes
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 RECALLS = np.linspace(0, 1, 101)
 AreaRange = tuple[float, float]
@@ -54,6 +55,28 @@ class CocoScore:
     ranked: bool
 
 
+@dataclass(frozen=True)
+class ClassMatches:
+    """One class over all images: each box's image and score (n,), and at every IoU threshold whether it is a
+    hit and whether it is left out (10, n); `objects` are true boxes per image.
+    """
+
+    image: Indices
+    scores: Floats
+    hits: Bools
+    ignored: Bools
+    objects: Indices
+
+
+@dataclass(frozen=True)
+class CocoMatches:
+    """All boxes matched once, so that resamples of images cost little: see `score_matches`."""
+
+    images: int
+    classes: dict[int, ClassMatches]
+    ranked: bool
+
+
 def coco_map(
     predicted: Sequence[Detections],
     truth: Sequence[Objects],
@@ -62,34 +85,66 @@ def coco_map(
     max_detections: int = 100,
 ) -> CocoScore:
     """COCO box score over images given in the same order; `area` limits the true boxes by size in pixels."""
+    return score_matches(match_detections(predicted, truth, area=area, max_detections=max_detections))
+
+
+def match_detections(
+    predicted: Sequence[Detections],
+    truth: Sequence[Objects],
+    *,
+    area: AreaRange = ALL_AREAS,
+    max_detections: int = 100,
+) -> CocoMatches:
+    """The matching of every image and class, which does not depend on which images are then counted."""
     if len(predicted) != len(truth):
         raise ValueError(f"{len(truth)} images need as many predictions, not {len(predicted)}")
     classes = sorted({label for image in truth for label in image.labels})
-    table = {c: _class_precisions(predicted, truth, c, area, max_detections) for c in classes}
-    counted = {c: aps for c, aps in table.items() if not np.isnan(aps).any()}
     scores = {score for image in predicted for score in image.scores}
     boxes = sum(len(image.scores) for image in predicted)
+    return CocoMatches(
+        images=len(truth),
+        classes={c: _class_matches(predicted, truth, c, area, max_detections) for c in classes},
+        ranked=boxes < 2 or len(scores) > 1,
+    )
+
+
+def score_matches(matches: CocoMatches, images: Indices | None = None) -> CocoScore:
+    """The score over all images, or over the given ones with repeats (a bootstrap's resample)."""
+    drawn = np.arange(matches.images) if images is None else images
+    copies = np.bincount(drawn, minlength=matches.images)
+    table = {label: _precisions(held, copies) for label, held in matches.classes.items()}
+    counted = {label: values for label, values in table.items() if not np.isnan(values).any()}
     means = np.mean(list(counted.values()), axis=0) if counted else np.full(len(IOU_THRESHOLDS), np.nan)
     return CocoScore(
         map=float(means.mean()),
         map50=float(means[IOU_THRESHOLDS.index(0.5)]),
         map75=float(means[IOU_THRESHOLDS.index(0.75)]),
-        per_class={c: float(aps.mean()) for c, aps in counted.items()},
-        ranked=boxes < 2 or len(scores) > 1,
+        per_class={label: float(values.mean()) for label, values in counted.items()},
+        ranked=matches.ranked,
     )
 
 
-def _class_precisions(
+def _class_matches(
     predicted: Sequence[Detections], truth: Sequence[Objects], label: int, area: AreaRange, limit: int
-) -> Floats:
-    """Average precision of one class at every IoU threshold; NaN when no true box counts."""
+) -> ClassMatches:
     parts = [_image(p, t, label, area, limit) for p, t in zip(predicted, truth, strict=True)]
-    objects = sum(part[3] for part in parts)
+    return ClassMatches(
+        image=np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts]),
+        scores=np.concatenate([part[0] for part in parts]),
+        hits=np.concatenate([part[1] for part in parts], axis=1),
+        ignored=np.concatenate([part[2] for part in parts], axis=1),
+        objects=np.array([part[3] for part in parts], dtype=np.intp),
+    )
+
+
+def _precisions(held: ClassMatches, copies: Indices) -> Floats:
+    """Average precision of one class at every IoU threshold; NaN when no true box counts."""
+    objects = int((held.objects * copies).sum())
     if objects == 0:
         return np.full(len(IOU_THRESHOLDS), np.nan)
-    scores, hits, ignored = (np.concatenate([part[k] for part in parts], axis=-1) for k in (0, 1, 2))
-    order = np.argsort(-scores, kind="mergesort")
-    pairs = zip(hits[:, order], ignored[:, order], strict=True)
+    boxes = np.repeat(np.arange(held.image.size), copies[held.image])
+    order = boxes[np.argsort(-held.scores[boxes], kind="mergesort")]
+    pairs = zip(held.hits[:, order], held.ignored[:, order], strict=True)
     return np.array([_average_precision(hit[~skip], objects) for hit, skip in pairs])
 
 
@@ -97,6 +152,9 @@ def _image(
     predicted: Detections, truth: Objects, label: int, area: AreaRange, limit: int
 ) -> tuple[Floats, Bools, Bools, int]:
     """(scores, hits, ignored, counted objects) of one image and class, best boxes first."""
+    if label not in predicted.labels and label not in truth.labels:
+        none = np.empty((len(IOU_THRESHOLDS), 0), dtype=bool)
+        return np.empty(0), none, none, 0
     chosen = np.flatnonzero(np.asarray(predicted.labels, dtype=int) == label)
     scores = np.asarray(predicted.scores, dtype=np.float64)[chosen]
     if not np.isfinite(scores).all():

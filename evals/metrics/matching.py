@@ -10,7 +10,6 @@ from math import nan
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,6 +50,8 @@ def match(overlaps: Floats, least: float = 0.0) -> tuple[tuple[int, int], ...]:
     `overlaps` is (predicted, true) in [0, 1]. Pairs below `least` are worth nothing, so that they cannot
     displace a pair that counts.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and not needed to list tasks
+
     table = np.where((overlaps >= least) & (overlaps > 0), overlaps, 0.0)
     rows, cols = linear_sum_assignment(table, maximize=True)
     return tuple((int(r), int(c)) for r, c in zip(rows, cols, strict=True) if table[r, c] > 0)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 
 def auroc(
@@ -18,6 +17,8 @@ def auroc(
     The Mann-Whitney statistic U / (n+ n-) by midranks (Hanley and McNeil, 1982). NaN when all are of one
     kind. For "does uncertainty find the misses" give the uncertainty and IoU < 0.5.
     """
+    from scipy.stats import rankdata  # slow to import, and not needed to list tasks
+
     values, labels = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     if values.shape != labels.shape or values.ndim != 1 or np.isnan(values).any():
         raise ValueError("AUROC needs as many scores as labels in one dimension, none of them NaN")

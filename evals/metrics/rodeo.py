@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from foveate.evals.metrics.boxes import as_boxes, giou_matrix
 
@@ -63,6 +62,8 @@ def rodeo(predicted: Sequence[LabelledBoxes], truth: Sequence[LabelledBoxes], cl
 
 def _matched(predicted: LabelledBoxes, truth: LabelledBoxes, weight: float) -> tuple[Floats, Floats]:
     """Matched rows (x0, y0, x1, y1, label) of prediction and truth. Every box that can be paired is."""
+    from scipy.optimize import linear_sum_assignment  # slow to import, and not needed to list tasks
+
     given, wanted = _rows(predicted), _rows(truth)
     alike = given[:, None, 4] == wanted[None, :, 4]
     gain = giou_matrix(given[:, :4], wanted[:, :4]) + weight * alike

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from foveate.evals.metrics.detection import AREAS, Detections, Objects, coco_map
+from foveate.evals.metrics.detection import (
+    AREAS,
+    Detections,
+    Objects,
+    coco_map,
+    match_detections,
+    score_matches,
+)
 
 from .strategies import SCORES, boxes
 
@@ -105,3 +112,17 @@ def test_equal_scores_are_told():
     assert coco_map([Detections(two, [1.0, 0.9], [0, 0])], truth).ranked
     with pytest.raises(ValueError, match="finite score"):
         coco_map([Detections(two, [1.0, np.nan], [0, 0])], truth)
+
+
+@given(st.lists(images(), min_size=1, max_size=3), st.data())
+def test_a_resample_scores_as_the_repeated_images_themselves(cases, data):
+    predictions = [
+        Detections([b for b, _ in g], [data.draw(SCORES) for _ in g], [c for _, c in g]) for g, _ in cases
+    ]
+    truths = [Objects([b for b, _ in t], [c for _, c in t]) for _, t in cases]
+    # in ascending order, because equal scores are ranked in order of images
+    drawn = sorted(data.draw(st.lists(st.integers(0, len(cases) - 1), min_size=1, max_size=5)))
+    resampled = score_matches(match_detections(predictions, truths), np.array(drawn))
+    repeated = coco_map([predictions[i] for i in drawn], [truths[i] for i in drawn])
+    assert resampled.map == pytest.approx(repeated.map, nan_ok=True)
+    assert resampled.per_class == pytest.approx(repeated.per_class)
