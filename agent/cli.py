@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from foveate.agent import cli_eval
+from foveate.agent import cli_eval, cli_serve
 from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
 
 app = typer.Typer(
@@ -201,6 +201,10 @@ def build(
 
 
 cli_eval.add_commands(app)
+
+
+app.command()(cli_serve.serve)
+app.add_typer(cli_serve.keys_app)
 
 
 def run(arguments: list[str]) -> int:

@@ -20,6 +20,7 @@ INPUT_ERRORS = {
     "foveate.tools.semsam.table": ("TableError",),
     "foveate.agent.models.errors": ("ModelError",),
     "foveate.agent.run": ("InputError",),
+    "foveate.agent.service.folders": ("FolderInUse",),
     "foveate.evals.contract": ("DataProblem",),
     "foveate.evals.registry": ("UnknownTask",),
     "foveate.evals.inspect.errors": ("EvalInputError",),

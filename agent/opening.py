@@ -77,12 +77,12 @@ class Opener:
 
         return open_image(image)
 
-    def overview(self, image: SourceImage, slice_index: int | None = None) -> View:
+    def overview(self, image: SourceImage, slice_index: int | None = None, plane: str | None = None) -> View:
         """The whole slice (the middle one by default) at the size that opens a question for this profile."""
         # a small model knows one scale: it was taught on opening views that fill its side
         small = max(image.plane_size(image.planes[0])) < self.profile.min_side
         upscale = small or self.profile.style == "compact"
-        return overview(image, self.profile.max_side, slice_index, upscale=upscale)
+        return overview(image, self.profile.max_side, slice_index, plane, upscale=upscale)
 
     def _check_shapes(self, views: Sequence[View]) -> None:
         try:

@@ -5,7 +5,6 @@ Reads a final state; knows no graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,24 +89,19 @@ class Result:
     def trace(self) -> dict[str, Any]:
         """What a replay needs: the question, the model's replies as they were kept, and what the steps
         gave."""
-        return {**self.to_json(), **self._record(0, self.views)}
+        views = {name: view.model_dump(mode="json") for name, view in self.views.items()}
+        return {**self.to_json(), "replies": self._replies(0), "views": views}
 
-    def own_trace(self) -> dict[str, Any]:
-        """The "replies" and "views" of this question alone; those of a whole conversation are all of them."""
-        before = {view for step in self.state["steps"][: self.state["asked"]["steps"]] for view in _made(step)}
-        return self._record(self.state["asked"]["turns"], [n for n in self.views if n not in before])
+    def own_replies(self) -> list[dict[str, Any]]:
+        """The model's replies to this question, as `trace` holds those of the whole conversation."""
+        return self._replies(self.state["asked"]["turns"])
 
-    def _record(self, first: int, views: Iterable[str]) -> dict[str, Any]:
+    def _replies(self, first: int) -> list[dict[str, Any]]:
         said = [message for message in self.messages if isinstance(message, AIMessage)]
-        replies = [
+        return [
             {"content": message.content, "tool_calls": message.tool_calls, "usage": message.usage_metadata}
             for message in said[first:]
         ]
-        return {"replies": replies, "views": {n: self.views[n].model_dump(mode="json") for n in views}}
-
-
-def _made(step: dict[str, Any]) -> list[str]:
-    return list(step.get("views", ()))
 
 
 def _step(record: dict[str, Any], said: dict[str, str]) -> Step:

@@ -80,9 +80,9 @@ class Agent:
         self.use_tools = use_tools and self.profile.tool_calls != "none"
         self.checkpointer = checkpointer
         self.opener = Opener(self.store, self.profile)
-        self._model = chat_model(model, base_url, decoding=decoding) if isinstance(model, str) else model
+        self.model = chat_model(model, base_url, decoding=decoding) if isinstance(model, str) else model
         self.graph = build_graph(
-            self._model,
+            self.model,
             self.store,
             grounder_for(grounder) if self.use_tools else None,
             self.profile,
@@ -93,9 +93,9 @@ class Agent:
             show_pixels=show_pixels,
         )
 
-    def overview(self, image: SourceImage, slice_index: int | None = None) -> View:
+    def overview(self, image: SourceImage, slice_index: int | None = None, plane: str | None = None) -> View:
         """The view that opens a question on that slice (the middle one by default); for `ask(start=…)`."""
-        return self.opener.overview(image, slice_index)
+        return self.opener.overview(image, slice_index, plane)
 
     def ask(self, images: Images, question: str, history: Result | None = None, **how: Unpack[How]) -> Result:
         """Runs the graph to an answer.
@@ -191,7 +191,7 @@ class Agent:
     def result(self, state: AgentState, begin: float) -> Result:
         """The result that a final state holds."""
         seconds = time.perf_counter() - begin
-        return Result.of(state, self.model_name, self.profile.name, seconds, decoding_report(self._model))
+        return Result.of(state, self.model_name, self.profile.name, seconds, decoding_report(self.model))
 
 
 def toolbox_of(tools: Toolbox | Sequence[BaseTool] | None) -> Toolbox | None:

@@ -18,6 +18,7 @@ from foveate.agent.graph import Graph
 from foveate.agent.reply import ReplyStream
 from foveate.agent.state import AgentState
 from foveate.agent.trace import call_id
+from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.views import View
 
 MODES: list[StreamMode] = ["custom", "messages", "updates", "values"]
@@ -60,7 +61,7 @@ class Translator:
         for name, told in update.get("views", {}).items():
             yield Event("view", {"name": name, **View.model_validate(told).model_dump(mode="json")})
         for told in update.get("evidence", {}).values():
-            yield Event("box", dict(told))
+            yield Event("box", Evidence.model_validate(told).model_dump(mode="json"))
         for record in update.get("steps", []):
             yield Event("repair" if node == "repair" else "step", _whole(record, update.get("messages", [])))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from foveate.tools.imaging.blobs import MemoryBlobs
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore, StoreError
 from foveate.tools.imaging.views import overview, render
@@ -38,14 +40,16 @@ def volume(seed: int = 0, name: str = "scan") -> SourceImage:
     )
 
 
-@pytest.fixture(params=["memory", "folder"])
+@pytest.fixture(params=["memory", "folder", "fsspec folder", "fsspec memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ImageStore:
-    return ImageStore(None if request.param == "memory" else tmp_path / "store")
+    places = {"folder": str(tmp_path / "store"), "fsspec folder": f"file://{tmp_path}/store"}
+    places["fsspec memory"] = f"memory://{tmp_path.name}"
+    return ImageStore.at(places[request.param]) if request.param in places else ImageStore()
 
 
 def test_an_image_comes_back_as_it_was_but_nameless(store: ImageStore) -> None:
     image = volume(name="jane")
-    fresh = ImageStore(store._folder) if store._folder else store
+    fresh = store if isinstance(store.blobs, MemoryBlobs) else ImageStore(blobs=store.blobs)
     read = fresh.get(store.put(image))
     assert read.id == image.id and np.array_equal(read.pixels, image.pixels)
     assert read.describe() == image.describe() and read.sides("axial") == image.sides("axial")
@@ -72,7 +76,7 @@ def test_bytes_come_back_and_go(blobs: list[bytes]) -> None:
     assert store.list() == []
 
 
-def test_a_delete_leaves_nothing(store: ImageStore) -> None:
+def test_a_delete_leaves_nothing(store: ImageStore, tmp_path: Path) -> None:
     image = volume()
     image_id, text_id = store.put(image), store.put_bytes(b"text")
     view = overview(image, 8)
@@ -80,7 +84,7 @@ def test_a_delete_leaves_nothing(store: ImageStore) -> None:
     store.delete(image_id)
     store.delete(text_id)
     assert store.list() == []
-    assert store._folder is None or list(store._folder.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     for call in (lambda: store.get(image_id), lambda: store.view_png(view), lambda: store.delete(image_id)):
         with pytest.raises(StoreError, match="nothing under"):
             call()
@@ -118,7 +122,21 @@ def test_a_cut_write_leaves_no_blob(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_several_threads_read_more_images_than_are_kept(tmp_path: Path) -> None:
+def test_a_cut_write_to_fsspec_leaves_no_blob(tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b"half"
+        raise KeyboardInterrupt
+
+    store = ImageStore.at(f"file://{tmp_path}/store")
+    with pytest.raises(KeyboardInterrupt):
+        store.blobs.write("0" * 64, parts())
+    assert store.list() == [] and list((tmp_path / "store").iterdir()) == []
+
+
+def test_several_threads_read_more_images_than_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("foveate.tools.imaging.store.RECENT_BYTES", 4 * volume().pixels.nbytes)
     store = ImageStore(tmp_path)
     ids = [store.put(volume(seed)) for seed in range(8)]
     with ThreadPoolExecutor(8) as pool:

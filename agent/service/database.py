@@ -1,0 +1,221 @@
+"""One small face for SQLite and PostgreSQL: statements in one transaction, rows as dicts, locks by name.
+
+SQL is written once, with ? for values, in what both understand. Knows no table (`ledger.py` does). The
+checkpointer of LangGraph that lives in the same database is made here too, and kept short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+Row = dict[str, Any]
+Statement = tuple[str, Sequence[Any]]
+
+
+class Conflict(Exception):
+    """A row that breaks a uniqueness rule; nothing of the transaction was kept."""
+
+
+class Database(Protocol):
+    """`shared` says whether other server processes may use it at the same time."""
+
+    shared: bool
+    saver: BaseCheckpointSaver[Any]
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        """The rows of a query."""
+        ...
+
+    async def run(self, *statements: Statement) -> list[int]:
+        """All statements in one transaction; how many rows each touched. Raises Conflict."""
+        ...
+
+    def lock(self, name: str) -> Any:
+        """An asynchronous context manager that one holder at a time has, of all server processes."""
+        ...
+
+    async def prune(self, thread: str) -> None:
+        """Forgets all but the newest checkpoint of a thread."""
+        ...
+
+    async def erase(self) -> None:
+        """Makes what was deleted unreadable in the database's files, as far as that is ours to do."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Locks:
+    """Locks by name within this process; a name that nobody holds takes no memory."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def __call__(self, name: str) -> AsyncIterator[None]:
+        lock, users = self._held.get(name, (asyncio.Lock(), 0))
+        self._held[name] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._held.pop(name)
+            if users > 1:
+                self._held[name] = (lock, users - 1)
+
+
+class SqliteDatabase:
+    """A file in write-ahead mode with one writing thread; one server process at a time."""
+
+    shared = False
+
+    def __init__(self, path: Path, saver: BaseCheckpointSaver[Any], checkpoints: Any) -> None:
+        self.saver, self.lock = saver, Locks()
+        self._checkpoints = checkpoints
+        self._thread = ThreadPoolExecutor(1, "foveate-database")
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> SqliteDatabase:
+        import aiosqlite
+        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+        checkpoints = await aiosqlite.connect(path, timeout=30)
+        saver = AsyncSqliteSaver(checkpoints)
+        await saver.setup()
+        # a killed process loses nothing of it; the turns themselves are written through to the disk
+        await checkpoints.execute("PRAGMA synchronous=NORMAL")
+        await checkpoints.execute("PRAGMA secure_delete=ON")
+        return cls(path, saver, checkpoints)
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        rows: list[Row] = await self._call(lambda db: [dict(row) for row in db.execute(sql, values)])
+        return rows
+
+    async def run(self, *statements: Statement) -> list[int]:
+        counts: list[int] = await self._call(lambda db: _transaction(db, statements))
+        return counts
+
+    async def prune(self, thread: str) -> None:
+        newest = "(SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ?)"
+        await self.run(
+            (f"DELETE FROM writes WHERE thread_id = ? AND checkpoint_id < {newest}", (thread, thread)),
+            (f"DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_id < {newest}", (thread, thread)),
+        )
+
+    async def erase(self) -> None:
+        # with secure_delete the pages are zeroed, and the log with the old ones is emptied here
+        await self._call(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def close(self) -> None:
+        await self._checkpoints.close()
+        await self._call(lambda db: db.close())
+        self._thread.shutdown()
+
+    async def _call(self, work: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._db()))
+
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute("PRAGMA secure_delete=ON")
+        return self._connection
+
+
+def _transaction(db: sqlite3.Connection, statements: Sequence[Statement]) -> list[int]:
+    with _begun(db):
+        try:
+            return [db.execute(sql, tuple(values)).rowcount for sql, values in statements]
+        except sqlite3.IntegrityError as error:
+            raise Conflict(str(error)) from None
+
+
+@contextmanager
+def _begun(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+class PostgresDatabase:
+    """A pool of connections to a PostgreSQL that several server processes share."""
+
+    shared = True
+
+    def __init__(self, pool: Any, locks: Any, saver: BaseCheckpointSaver[Any]) -> None:
+        self._pool, self._locks, self.saver = pool, locks, saver
+
+    @classmethod
+    async def open(cls, url: str) -> PostgresDatabase:
+        from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+        from psycopg.rows import dict_row
+        from psycopg_pool import AsyncConnectionPool
+
+        options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+        pool: Any = AsyncConnectionPool(url, min_size=1, max_size=12, open=False, timeout=10, kwargs=options)
+        # of their own: whoever holds a lock still needs a connection to work with
+        locks: Any = AsyncConnectionPool(url, min_size=0, max_size=12, open=False, timeout=60)
+        await pool.open(wait=True, timeout=30)
+        await locks.open()
+        saver = AsyncPostgresSaver(pool)
+        database = cls(pool, locks, saver)
+        async with database.lock("schema"):
+            await saver.setup()
+        return database
+
+    async def fetch(self, sql: str, *values: Any) -> list[Row]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(sql.replace("?", "%s"), values)
+            return list(await cursor.fetchall())
+
+    async def run(self, *statements: Statement) -> list[int]:
+        from psycopg.errors import IntegrityError
+
+        counts = []
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                for sql, values in statements:
+                    cursor = await connection.execute(sql.replace("?", "%s"), values)
+                    counts.append(cursor.rowcount)
+        except IntegrityError as error:
+            raise Conflict(type(error).__name__) from None
+        return counts
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[None]:
+        async with self._locks.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (name,))
+            yield
+
+    async def prune(self, thread: str) -> None:
+        await self.saver.aprune([thread], strategy="keep_latest")
+
+    async def erase(self) -> None:
+        """PostgreSQL's own vacuum does it in time."""
+
+    async def close(self) -> None:
+        await self._pool.close()
+        await self._locks.close()
+
+
+async def open_database(url: str | None, folder: Path) -> Database:
+    """The PostgreSQL of a URL, or the SQLite file in a folder."""
+    if url is None:
+        return await SqliteDatabase.open(folder / "foveate.db")
+    return await PostgresDatabase.open(url)
