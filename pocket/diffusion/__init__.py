@@ -1,1 +1,3 @@
-"""pocket-diffusion: a small text-conditioned latent diffusion model of CT slices, in diffusers' own layout."""
+"""pocket-diffusion: a small text-conditioned latent diffusion model of CT slices, in diffusers' own
+layout.
+"""

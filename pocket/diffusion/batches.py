@@ -14,18 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from foveate.pocket.anatomy import structures
 from foveate.pocket.augment import HELD_OUT
 from foveate.pocket.diffusion.captions import caption
-from foveate.pocket.diffusion.model import to_input
+from foveate.pocket.diffusion.model import Vae, to_input
 from foveate.pocket.diffusion.pool import Told, read_shard, shard_paths
 from foveate.pocket.diffusion.scenes import random_picture
 
 
-def vae_hash(vae: AutoencoderKL) -> str:
+def vae_hash(vae: Vae) -> str:
     """Names the folder of cached latents: those of another autoencoder are never read."""
     digest = sha256()
     for value in vae.state_dict().values():
@@ -34,18 +33,19 @@ def vae_hash(vae: AutoencoderKL) -> str:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, grey: npt.NDArray[np.uint8], batch: int = 25) -> Tensor:
+def encode(vae: Vae, grey: npt.NDArray[np.uint8], batch: int = 25) -> Tensor:
     """Scaled latent means, float16 (n, 4, h, w), of pictures (n, 4h, 4w)."""
     device = next(vae.parameters()).device
     rows = [to_input(grey[i : i + batch]).to(device) for i in range(0, len(grey), batch)]
     means = torch.cat([vae.encode(r.contiguous()).latent_dist.mean.cpu() for r in rows])
-    return (means * vae.config.scaling_factor).half()
+    scaled: Tensor = (means * vae.config.scaling_factor).half()
+    return scaled
 
 
 class Latents:
     """All pictures of the pool as latents with what a caption is made from. `refresh` takes in new shards."""
 
-    def __init__(self, pool: Path, vae: AutoencoderKL) -> None:
+    def __init__(self, pool: Path, vae: Vae) -> None:
         self.pool, self.vae = pool, vae
         self.cache = pool.parent / f"latents-{vae_hash(vae)}"
         self.seen: set[str] = set()
@@ -53,7 +53,9 @@ class Latents:
         self.told: list[Told] = []
         self.refresh()
         if not self.told:
-            raise FileNotFoundError(f"no pictures in {pool}: run `python -m foveate.pocket.diffusion.pool` first")
+            raise FileNotFoundError(
+                f"no pictures in {pool}: run `python -m foveate.pocket.diffusion.pool` first"
+            )
 
     def refresh(self) -> None:
         """Encodes and takes in the shards that have appeared."""
@@ -87,7 +89,7 @@ def write(rng: np.random.Generator, told: Told, dropout: float = 0.0) -> str:
     return "" if rng.random() < dropout else caption(rng, told.facts, told.window, told.erased)
 
 
-def held_out(vae: AutoencoderKL, count: int, seed: int = 900) -> tuple[Tensor, list[str]]:
+def held_out(vae: Vae, count: int, seed: int = 900) -> tuple[Tensor, list[str]]:
     """Latents float32 and captions of pictures from the held-out blocks."""
     rng = np.random.default_rng(seed)
     pictures = [random_picture(rng, HELD_OUT[i % len(HELD_OUT)]) for i in range(count)]

@@ -1,5 +1,5 @@
-"""What a caption says: which structures are visible, on which side, where in the picture, how bright, in which
-window, and at times what is not there.
+"""What a caption says: which structures are visible, on which side, where in the picture, how bright, in
+which window, and at times what is not there.
 
 Everything said is true of the picture's facts; not everything true is said. Words come from
 `prompts/pocket/structures.json` and `captions.json`. Knows nothing of pixels or models.

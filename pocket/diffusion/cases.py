@@ -1,5 +1,5 @@
-"""The pictures that pocket-diffusion is measured on: patient C's slices (for reporting only), cuts through the
-held-out blocks of A and B (for every choice), and the baselines that know no pixel.
+"""The pictures that pocket-diffusion is measured on: patient C's slices (for reporting only), cuts
+through the held-out blocks of A and B (for every choice), and the baselines that know no pixel.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from foveate.tools.grounding.diffusion.prior import center_gaussian
 from foveate.tools.imaging.views import overview, render
 
 LEAST_C = 12
+SIDE_C = 256
 LEAST_HELD_OUT = 12
 GRID = 64
 
@@ -29,12 +30,11 @@ def case_of_c(slice_index: int) -> Case:
     """One slice of patient C in its soft-tissue window at half its pixels (256 x 256)."""
     patient = load_patient("C")
     image = patient.image(slice_index)
-    grey = np.asarray(render(overview(image), image).convert("L"), dtype=np.float32)
-    shrunk = grey if grey.shape[0] < 400 else grey.reshape(grey.shape[0] // 2, 2, -1, 2).mean((1, 3))
+    grey = np.asarray(render(overview(image, SIDE_C), image).convert("L"))
     labels = patient.labels[slice_index]
-    step = labels.shape[0] // shrunk.shape[0]
+    step = labels.shape[0] // SIDE_C
     masks = asked_masks(np.ascontiguousarray(labels[::step, ::step]), LEAST_C)
-    return Case(f"C{slice_index:02d}", np.rint(shrunk).astype(np.uint8), masks)
+    return Case(f"C{slice_index:02d}", grey, masks)
 
 
 def held_out_cases(count: int, seed: int = 77, first: int = 0) -> list[Case]:
@@ -60,8 +60,9 @@ def centre_gaussian(case: Case) -> Heat:
 
 
 def location_prior(case: Case) -> Heat:
-    """How often a place, relative to the body's box, belongs to the structure on the slices of A and B that show
-    it: it knows the structure's usual place and size, and of the picture only where the body is.
+    """How often a place, relative to the body's box, belongs to the structure on the slices of A and B
+    that show it: it knows the structure's usual place and size, and of the picture only where the body
+    is.
     """
     body = body_of(case.grey > 8)
     return np.stack([_placed(_occupancy(name), case.grey.shape, body) for name in case.masks])

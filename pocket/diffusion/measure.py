@@ -1,7 +1,8 @@
-"""How well heat maps point: cases (a picture, structures, their masks), metrics per structure, macro means.
+"""How well heat maps point: cases (a picture, structures, their masks), metrics per structure, macro
+means.
 
-The truth is the label's pixels, as is the box form of 2404.12920's mIoU beside it. Results are kept as JSON lines,
-so that a cut run goes on. Knows recipes and denoisers only as things that make maps.
+The truth is the label's pixels, as is the box form of 2404.12920's mIoU beside it. Results are kept as
+JSON lines, so that a cut run goes on. Knows recipes and denoisers only as things that make maps.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ Method = Callable[[Case], Heat]
 
 
 def asked_masks(labels: npt.NDArray[np.uint8], least: int) -> dict[str, npt.NDArray[np.bool_]]:
-    """Masks of every structure with `least` pixels or more; pairs, whose sides are asked one by one, are left out."""
+    """Masks of every structure with `least` pixels or more; pairs, whose sides are asked one by one, are
+    left out.
+    """
     made = {}
     for item in structures():
         mask = np.isin(labels, part_ids(item))
@@ -146,7 +149,9 @@ class Paired:
     high: float
 
 
-def paired_difference(a: Sequence[Row], b: Sequence[Row], metric: str, draws: int = 2000, seed: int = 0) -> Paired:
+def paired_difference(
+    a: Sequence[Row], b: Sequence[Row], metric: str, draws: int = 2000, seed: int = 0
+) -> Paired:
     """Macro mean of a - b over the same pictures; pictures are drawn whole, with replacement."""
     groups = sorted({row["group"] for row in a})
     names = sorted({row["structure"] for row in a})

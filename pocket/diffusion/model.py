@@ -1,22 +1,25 @@
-"""Builds, saves and loads pocket-diffusion: the classes and the folder of a diffusers `StableDiffusionPipeline`.
+"""Builds, saves and loads pocket-diffusion: the classes and the folder of a diffusers
+`StableDiffusionPipeline`.
 
-128 x 128 pictures (three equal channels), an autoencoder to 32 x 32 x 4 latents, a UNet with cross-attention at 32²,
-16² and 8², a small CLIP text encoder with its own tokenizer, v-prediction on the noise schedule of arXiv
-2404.12920's model. Knows the architecture and the files on disk; nothing of data, captions or training.
+128 x 128 pictures (three equal channels), an autoencoder to 32 x 32 x 4 latents, a UNet with
+cross-attention at 32², 16² and 8², a small CLIP text encoder with its own tokenizer, v-prediction on the
+noise schedule of arXiv 2404.12920's model. Knows the architecture and the files on disk; nothing of data,
+captions or training.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import numpy.typing as npt
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from tokenizers import Tokenizer, models, trainers
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -24,6 +27,12 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 32
 LATENT = 32
+# diffusers' classes get their methods from bases that a type checker does not see
+Vae = Any
+Unet = Any
+Scheduler = Any
+Pipeline = Any
+_library: Any = diffusers
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,9 @@ TINY = Size(unet=(8, 8, 16), heads=(1, 1, 2), vae=(8, 8, 8), text=16, text_layer
 
 
 def autocast(device: str) -> torch.autocast:
-    """bfloat16 on a GPU and where the processor multiplies it natively (elsewhere it is slower than float32)."""
+    """bfloat16 on a GPU and where the processor multiplies it natively (elsewhere it is slower than
+    float32).
+    """
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.autocast(device, torch.bfloat16, enabled=device != "cpu" or native)
 
@@ -58,14 +69,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 1500) -> CLIPTokeniz
         initial_alphabet=_bytes(), show_progress=False,
     )  # fmt: skip
     learner.train_from_iterator(texts, trainer)
-    import json
-
     told = json.loads(learner.to_str())["model"]
     vocab: dict[str, int] = dict(told["vocab"])
     for byte in _bytes():
         vocab.setdefault(byte, len(vocab))
         vocab.setdefault(f"{byte}</w>", len(vocab))
-    merges = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in told["merges"]]
+    merges: Any = [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in told["merges"]]
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=LENGTH)
 
 
@@ -85,27 +94,30 @@ def text_encoder(tokenizer: CLIPTokenizer, size: Size) -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-def autoencoder(size: Size) -> AutoencoderKL:
+def autoencoder(size: Size) -> Vae:
     levels = len(size.vae)
-    return AutoencoderKL(
+    return _library.AutoencoderKL(
         in_channels=3, out_channels=3, latent_channels=4, block_out_channels=size.vae, layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
         norm_num_groups=8, mid_block_add_attention=False, sample_size=size.latent * 4,
     )  # fmt: skip
 
 
-def unet(size: Size) -> UNet2DConditionModel:
-    """Attention everywhere but in the first down block: it is dear at 32² and the way up is where meaning is."""
-    return UNet2DConditionModel(
-        sample_size=size.latent, in_channels=4, out_channels=4, block_out_channels=size.unet, layers_per_block=1,
+def unet(size: Size) -> Unet:
+    """Attention everywhere but in the first down block: it is dear at 32² and the way up is where meaning
+    is.
+    """
+    return _library.UNet2DConditionModel(
+        sample_size=size.latent, in_channels=4, out_channels=4, block_out_channels=size.unet,
+        layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D",) * 3, cross_attention_dim=size.text,
         attention_head_dim=size.heads, norm_num_groups=8 if size is TINY else 16,
     )  # fmt: skip
 
 
-def scheduler() -> DDIMScheduler:
-    return DDIMScheduler(
+def scheduler() -> Scheduler:
+    return _library.DDIMScheduler(
         num_train_timesteps=1000, beta_start=0.0015, beta_end=0.0205, beta_schedule="scaled_linear",
         prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False, steps_offset=1,
         timestep_spacing="trailing",
@@ -125,17 +137,15 @@ def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     return ids
 
 
-def pipeline(
-    vae: AutoencoderKL, text: CLIPTextModel, tokenizer: CLIPTokenizer, network: UNet2DConditionModel
-) -> StableDiffusionPipeline:
+def pipeline(vae: Vae, text: CLIPTextModel, tokenizer: CLIPTokenizer, network: Unet) -> Pipeline:
     """The parts as a pipeline, without a safety checker."""
-    return StableDiffusionPipeline(
+    return _library.StableDiffusionPipeline(
         vae=vae, text_encoder=text, tokenizer=tokenizer, unet=network, scheduler=scheduler(),
         safety_checker=None, feature_extractor=None, image_encoder=None, requires_safety_checker=False,
     )  # fmt: skip
 
 
-def save(made: StableDiffusionPipeline, folder: Path) -> None:
+def save(made: Pipeline, folder: Path) -> None:
     """Writes the folder with float16 safetensors (half the bytes); the parts themselves stay as they are."""
     parts: dict[str, Any] = {"vae": made.vae, "text_encoder": made.text_encoder, "unet": made.unet}
     halves = {name: copy.deepcopy(part).to("cpu", torch.float16) for name, part in parts.items()}
@@ -144,9 +154,10 @@ def save(made: StableDiffusionPipeline, folder: Path) -> None:
     )
 
 
-def load(folder: Path, device: str = "cpu") -> StableDiffusionPipeline:
+def load(folder: Path, device: str = "cpu") -> Pipeline:
     """The pipeline of a finished folder in float32, silent."""
-    made = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    made = _library.StableDiffusionPipeline.from_pretrained(
+        folder, torch_dtype=torch.float32, local_files_only=True
+    )
     made.set_progress_bar_config(disable=True)
-    loaded: StableDiffusionPipeline = made.to(device)
-    return loaded
+    return made.to(device)

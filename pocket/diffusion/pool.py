@@ -1,7 +1,8 @@
 """Pictures with their facts on disk: `python -m foveate.pocket.diffusion.pool --count 24000`.
 
-Making a picture costs as much as a third of a training step, so each serves a few times, always under a fresh
-caption and fresh noise. Shard n depends on the seed and n alone; what exists is kept. Knows nothing of models.
+Making a picture costs as much as a third of a training step, so each serves a few times, always under a
+fresh caption and fresh noise. Shard n depends on the seed and n alone; what exists is kept. Knows nothing
+of models.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Random training pictures for pocket-diffusion: an augmented axial cut of patient A or B in some window, and what
-of it is visible where.
+"""Random training pictures for pocket-diffusion: an augmented axial cut of patient A or B in some window,
+and what of it is visible where.
 
-Some structures are made brighter or darker and some are painted away, so that a caption tells something that the
-rest of the picture does not. Never patient C, never the slices that hold the real nodule, and (for training)
-never the held-out blocks: `augment.slice_sample` sees to that. Knows nothing of words or models.
+Some structures are made brighter or darker and some are painted away, so that a caption tells something
+that the rest of the picture does not. Never patient C, never the slices that hold the real nodule, and
+(for training) never the held-out blocks: `augment.slice_sample` sees to that. Knows nothing of words or
+models.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ OVERSAMPLED = 2
 MIN_PIXELS = 8
 VISIBLE_CHANGE = 0.12
 HALF = 0.85
-WINDOWS = {"soft tissue": (40.0, 400.0), "lung": (-600.0, 1500.0), "bone": (400.0, 1800.0), "liver": (60.0, 180.0)}
+WINDOWS = {
+    "soft tissue": (40.0, 400.0),
+    "lung": (-600.0, 1500.0),
+    "bone": (400.0, 1800.0),
+    "liver": (60.0, 180.0),
+}
 WINDOW_ODDS = (0.58, 0.18, 0.12, 0.12)
 ERASED_HU = -100.0
 
@@ -36,8 +42,8 @@ Window = tuple[str, float, float]
 
 @dataclass(frozen=True)
 class Fact:
-    """One visible structure: its share of the picture, the shares of its pixels in the left and the upper half of
-    the picture, and whether it was made brighter or darker.
+    """One visible structure: its share of the picture, the shares of its pixels in the left and the upper
+    half of the picture, and whether it was made brighter or darker.
     """
 
     name: str
@@ -47,16 +53,24 @@ class Fact:
     shade: Shade
 
     def place(self) -> str:
-        """Where in the picture it lies: "upper left", "right", "bottom" …; empty where no half holds most of it."""
+        """Where in the picture it lies: "upper left", "right", "bottom" …; empty where no half holds most
+        of it.
+        """
         across = "left" if self.left >= HALF else "right" if self.left <= 1 - HALF else ""
-        down = ("upper", "top") if self.top >= HALF else ("lower", "bottom") if self.top <= 1 - HALF else ("", "")
+        down = (
+            ("upper", "top")
+            if self.top >= HALF
+            else ("lower", "bottom")
+            if self.top <= 1 - HALF
+            else ("", "")
+        )
         return f"{down[0]} {across}".strip() if across else down[1]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """`grey` uint8 and `labels` uint8 (part ids) of shape (SIDE, SIDE), the window's name, what is visible, and the
-    structure that was painted away (or "").
+    """`grey` uint8 and `labels` uint8 (part ids) of shape (SIDE, SIDE), the window's name, what is
+    visible, and the structure that was painted away (or "").
     """
 
     grey: Labels
@@ -66,7 +80,9 @@ class Picture:
     erased: str
 
 
-def random_picture(rng: np.random.Generator, where: tuple[str, int, int] | None = None, warp: float = 1.0) -> Picture:
+def random_picture(
+    rng: np.random.Generator, where: tuple[str, int, int] | None = None, warp: float = 1.0
+) -> Picture:
     """One picture from a random training block, or from the block `where` (then for validation)."""
     whole = rng.random() < 0.45
     field = float(rng.uniform(300, 520) if whole else math.exp(rng.uniform(math.log(90), math.log(300))))
@@ -104,9 +120,11 @@ def to_grey(hu: npt.NDArray[Any], window: Window) -> npt.NDArray[np.float32]:
     return pooled
 
 
-def facts_of(labels: Labels, change: npt.NDArray[Any], shades: dict[str, tuple[int, ...]]) -> tuple[Fact, ...]:
-    """What is visible. `shades` holds the parts of each recoloured structure; whether it really became brighter or
-    darker is read from `change`, the difference in grey values.
+def facts_of(
+    labels: Labels, change: npt.NDArray[Any], shades: dict[str, tuple[int, ...]]
+) -> tuple[Fact, ...]:
+    """What is visible. `shades` holds the parts of each recoloured structure; whether it really became
+    brighter or darker is read from `change`, the difference in grey values.
     """
     counts = np.bincount(labels.ravel(), minlength=256)
     recoloured = [set(ids) for ids in shades.values()]

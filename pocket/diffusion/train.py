@@ -1,9 +1,10 @@
-"""Trains pocket-diffusion's denoiser and text encoder together: `python -m foveate.pocket.diffusion.train --minutes 60`.
+"""Trains pocket-diffusion's denoiser and text encoder together: `python -m foveate.pocket.diffusion.train
+--minutes 60`.
 
-The plain v-prediction loss and nothing else: no word is ever told where it should look, so reading places from
-the cross-attention is zero-shot in the sense of arXiv 2404.12920. Resumes from its checkpoint, written every two
-minutes; the learning rate falls over the asked minutes; the running average is what is saved. Needs the pool
-and the autoencoder. On a GPU when there is one.
+The plain v-prediction loss and nothing else: no word is ever told where it should look, so reading places
+from the cross-attention is zero-shot in the sense of arXiv 2404.12920. Resumes from its checkpoint,
+written every two minutes; the learning rate falls over the asked minutes; the running average is what is
+saved. Needs the pool and the autoencoder. On a GPU when there is one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,7 +25,10 @@ from transformers import CLIPTokenizer
 
 from foveate.pocket.diffusion.batches import Latents, held_out, vocabulary_texts
 from foveate.pocket.diffusion.model import (
+    Scheduler,
     Size,
+    Unet,
+    Vae,
     autocast,
     pipeline,
     save,
@@ -50,7 +53,8 @@ class Denoiser(nn.Module):
 
     def __init__(self, tokenizer: CLIPTokenizer, size: Size) -> None:
         super().__init__()
-        self.text, self.unet = text_encoder(tokenizer, size), unet(size)
+        self.text = text_encoder(tokenizer, size)
+        self.unet: Unet = unet(size)
 
     def forward(self, noised: Tensor, steps: Tensor, ids: Tensor) -> Tensor:
         states = self.text(input_ids=ids).last_hidden_state
@@ -59,9 +63,11 @@ class Denoiser(nn.Module):
 
 
 def diffusion_loss(
-    model: Denoiser, schedule: DDIMScheduler, latents: Tensor, ids: Tensor, noise: torch.Generator
+    model: Denoiser, schedule: Scheduler, latents: Tensor, ids: Tensor, noise: torch.Generator
 ) -> Tensor:
-    """Mean squared error of the velocity at one step per sample, the steps spread evenly over the schedule."""
+    """Mean squared error of the velocity at one step per sample, the steps spread evenly over the
+    schedule.
+    """
     count, total = len(latents), int(schedule.config.num_train_timesteps)
     spread = (torch.arange(count) + torch.rand(count, generator=noise)) / count
     steps = (spread * total).long()[torch.randperm(count, generator=noise)].to(latents.device)
@@ -132,7 +138,7 @@ class Trainer:
             values.append(float(np.mean(losses)))
         return values[0], values[1]
 
-    def export(self, vae: AutoencoderKL, folder: Path) -> None:
+    def export(self, vae: Vae, folder: Path) -> None:
         """Writes the running average as a pipeline folder."""
         save(pipeline(vae, self.average.text, self.tokenizer, self.average.unet), folder)
 
@@ -147,7 +153,15 @@ def tokenizer_for(run: Path, pool: Path) -> CLIPTokenizer:
 
 
 def train(
-    minutes: float, batch: int, rate: float, seed: int, pool: Path, vae: Path, run: Path, weights: Path, size: Size
+    minutes: float,
+    batch: int,
+    rate: float,
+    seed: int,
+    pool: Path,
+    vae: Path,
+    run: Path,
+    weights: Path,
+    size: Size,
 ) -> None:
     """Trains until `minutes` in all are over and writes `weights`."""
     coder = load_vae(vae, size)

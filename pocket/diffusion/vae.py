@@ -1,7 +1,9 @@
-"""Trains the autoencoder: `python -m foveate.pocket.diffusion.vae --minutes 10`; resumes from its checkpoint.
+"""Trains the autoencoder: `python -m foveate.pocket.diffusion.vae --minutes 10`; resumes from its
+checkpoint.
 
-Absolute and gradient error plus a weak pull of the latents towards a unit Gaussian; no adversary, no perceptual
-network. The end of training measures the latents' standard deviation, which becomes the scaling factor.
+Absolute and gradient error plus a weak pull of the latents towards a unit Gaussian; no adversary, no
+perceptual network. The end of training measures the latents' standard deviation, which becomes the
+scaling factor.
 """
 
 from __future__ import annotations
@@ -14,10 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
-from foveate.pocket.diffusion.model import Size, autocast, autoencoder, to_input
+from foveate.pocket.diffusion.model import Size, Vae, autocast, autoencoder, to_input
 from foveate.pocket.diffusion.pool import POOL, read_shard, shard_paths
 
 CHECKPOINT = Path("runs/pocket-diffusion/vae.pt")
@@ -27,31 +28,37 @@ WHOLE_FROM = 0.75
 
 
 def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute error of the values and, weighed the same, of their differences along rows and columns."""
+    """Mean absolute error of the values and, weighed the same, of their differences along rows and
+    columns.
+    """
     error = (made - wanted)[:, :1]
     rows, cols = error.diff(dim=-2).abs().mean(), error.diff(dim=-1).abs().mean()
-    return error.abs().mean() + rows + cols
+    total: Tensor = error.abs().mean() + rows + cols
+    return total
 
 
-def loss_of(vae: AutoencoderKL, pictures: Tensor, noise: torch.Generator | None = None) -> Tensor:
+def loss_of(vae: Vae, pictures: Tensor, noise: torch.Generator | None = None) -> Tensor:
     """The training loss of a batch (n, 3, h, w) in [-1, 1]."""
     with autocast(pictures.device.type):
         posterior = vae.encode(pictures).latent_dist
         made = vae.decode(posterior.sample(noise)).sample
     kl = posterior.kl().mean()
-    return reconstruction_loss(made.float(), pictures) + KL_WEIGHT * kl.float()
+    total: Tensor = reconstruction_loss(made.float(), pictures) + KL_WEIGHT * kl.float()
+    return total
 
 
 class Trainer:
-    """The autoencoder, its optimizer and its clock, all in one checkpoint. Step n's batch depends on the seed, n
-    and the pool alone.
+    """The autoencoder, its optimizer and its clock, all in one checkpoint. Step n's batch depends on the
+    seed, n and the pool alone.
     """
 
     def __init__(self, size: Size, rate: float, seed: int) -> None:
         torch.manual_seed(seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.vae = autoencoder(size).to(self.device)
-        self.optimizer = torch.optim.AdamW(self.vae.parameters(), lr=rate, weight_decay=1e-3, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(
+            self.vae.parameters(), lr=rate, weight_decay=1e-3, betas=(0.9, 0.98)
+        )
         self.rate, self.seed, self.step, self.seconds = rate, seed, 0, 0.0
 
     def state(self) -> dict[str, Any]:
@@ -66,9 +73,11 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
 
     def update(self, grey: np.ndarray[Any, Any], batch: int, progress: float) -> float:
-        """One step on a random batch of `grey` (n, h, w); `progress` is the share of the planned time gone.
+        """One step on a random batch of `grey` (n, h, w); `progress` is the share of the planned time
+        gone.
 
-        Quarter pictures first, four for the price of one; whole ones at the end, as group norm sees the difference.
+        Quarter pictures first, four for the price of one; whole ones at the end, as group norm sees the
+        difference.
         """
         rng = np.random.default_rng((self.seed, self.step))
         pictures = grey[rng.choice(len(grey), batch, replace=len(grey) < batch)]
@@ -78,7 +87,9 @@ class Trainer:
         else:
             pictures = pictures[: batch // 4 + 1]
         noise = torch.Generator(self.device).manual_seed(self.seed + self.step)
-        rate = self.rate * min(1.0, (self.step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 0.98)))
+        rate = (
+            self.rate * min(1.0, (self.step + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 0.98)))
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = loss_of(self.vae, to_input(pictures).contiguous().to(self.device), noise)
@@ -90,7 +101,9 @@ class Trainer:
         return float(loss.detach())
 
 
-def train(minutes: float, batch: int, rate: float, seed: int, pool: Path, checkpoint: Path, size: Size) -> None:
+def train(
+    minutes: float, batch: int, rate: float, seed: int, pool: Path, checkpoint: Path, size: Size
+) -> None:
     """Trains until `minutes` in all are over and writes the checkpoint with the scaling factor."""
     trainer = Trainer(size, rate, seed)
     if checkpoint.exists():
@@ -102,7 +115,10 @@ def train(minutes: float, batch: int, rate: float, seed: int, pool: Path, checkp
         smooth = loss if not smooth else 0.95 * smooth + 0.05 * loss
         trainer.seconds = done + time.monotonic() - began
         if trainer.step % 50 == 0:
-            print(f"{trainer.seconds / 60:.1f}/{minutes:g} min step {trainer.step} loss {smooth:.4f}", flush=True)
+            print(
+                f"{trainer.seconds / 60:.1f}/{minutes:g} min step {trainer.step} loss {smooth:.4f}",
+                flush=True,
+            )
         if time.monotonic() - saved > EVERY_SECONDS:
             write(trainer.state(), checkpoint)
             saved, grey = time.monotonic(), _pictures(pool)
@@ -120,10 +136,12 @@ def _pictures(pool: Path, most: int = 40) -> np.ndarray[Any, Any]:
 
 
 @torch.no_grad()
-def scaling_factor(vae: AutoencoderKL, grey: np.ndarray[Any, Any]) -> float:
+def scaling_factor(vae: Vae, grey: np.ndarray[Any, Any]) -> float:
     """One over the standard deviation of the latents."""
     device = next(vae.parameters()).device
-    means = [vae.encode(to_input(grey[i : i + 32]).to(device)).latent_dist.mean for i in range(0, len(grey), 32)]
+    means = [
+        vae.encode(to_input(grey[i : i + 32]).to(device)).latent_dist.mean for i in range(0, len(grey), 32)
+    ]
     return float(1 / torch.cat(means).std())
 
 
@@ -134,7 +152,7 @@ def write(state: dict[str, Any], path: Path) -> None:
     path.with_suffix(".part").replace(path)
 
 
-def load_vae(checkpoint: Path, size: Size) -> AutoencoderKL:
+def load_vae(checkpoint: Path, size: Size) -> Vae:
     """The trained autoencoder with its scaling factor."""
     if not checkpoint.exists():
         raise FileNotFoundError(f"no {checkpoint}: run `python -m foveate.pocket.diffusion.vae` first")
