@@ -41,6 +41,7 @@ from foveate.tools.toolbox import TOOLS
 FOLDER = Path("runs/pocket-vlm/trajectories")
 SHARD = 200
 QUESTIONS_A_SCENE = 6
+OFFERED = [name for name in TOOLS if name != "refine"]  # offered only to a model that can be asked again
 
 
 class TryingGrounder:
@@ -152,7 +153,7 @@ class Maker:
             pictures[name] = base64.b64encode(buffer.getvalue()).decode()
         return {
             "kinds": kinds,
-            "tools": ["answer"] if kinds[0].startswith("direct") else [*TOOLS, "answer"],
+            "tools": ["answer"] if kinds[0].startswith("direct") else [*OFFERED, "answer"],
             "stopped_by": result.stopped_by,
             "messages": [chat_message(message) for message in result.messages],
             "pictures": pictures,
