@@ -70,7 +70,8 @@ TEXT_METRICS = (
 class LoadedTask:
     """A benchmark whose files lie in one folder under the data root: `folder`, or the task's name.
 
-    `loader` is given that folder. Everything in `info.expects` must be in it; "a | b" means either. With the
+    `loader` is given that folder. Everything in `info.expects` must be in it; "a | b" means either,
+    and a name may have a *. With the
     option `unless`, the files come from elsewhere and none is expected.
     """
 
@@ -89,7 +90,7 @@ class LoadedTask:
     def missing(self, root: Path) -> Sequence[str]:
         folder = self.place(root)
         wanted = self.info.expects
-        return [each for each in wanted if not any((folder / name).exists() for name in each.split(" | "))]
+        return [each for each in wanted if not any(_there(folder, name) for name in each.split(" | "))]
 
     def load(self, root: Path, options: LoadOptions) -> Items:
         unknown = [name for name in options.chosen if name not in self.info.options]
@@ -111,6 +112,10 @@ class LoadedTask:
         self, question: Question, reading: Reading, target: Target, judge: Judge | None
     ) -> Mapping[str, float]:
         return self.scorer(question, reading, target, judge)
+
+
+def _there(folder: Path, name: str) -> bool:
+    return any(folder.glob(name)) if "*" in name else (folder / name).exists()
 
 
 def chosen(options: LoadOptions, name: str, allowed: Sequence[str]) -> str:

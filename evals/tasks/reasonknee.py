@@ -1,0 +1,152 @@
+"""ReasonKnee-Bench, of 3DReasonKnee: MOAKS grades of knee MRI, answered as JSON (rajpurkarlab/3DReasonKnee).
+
+Reads the released questions ("1" to "69" → prompt) and answers as the authors' scripts do: a JSON list of
+{image, prompt, final_diagnosis}. Which box belongs to which question is not documented, so places are not
+scored. The published 3-D IoU therefore has no counterpart here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from foveate.evals.contract import (
+    FileImage,
+    Items,
+    Judge,
+    LoadOptions,
+    Metric,
+    Prediction,
+    Published,
+    Question,
+    Reading,
+    Target,
+    TaskInfo,
+    hashed,
+)  # fmt: skip
+from foveate.evals.scoring.reading import read_words
+from foveate.evals.tasks.base import LoadedTask, chosen
+from foveate.evals.tasks.intake import Intake
+from foveate.evals.tasks.pictures import found_file
+from foveate.evals.tasks.reading import existing, read_json, read_json_records, read_table, shown
+from foveate.evals.tasks.records import Place, Record
+
+NAME = "reasonknee"
+SPLIT_COLUMNS = ("patient_id", "time", "knee_side", "image_filepath")
+WINDOW = (200.0, 400.0)
+"""The authors' baseline clips at 0 and 400."""
+
+INFO = TaskInfo(
+    name=NAME,
+    title="ReasonKnee-Bench: MOAKS grades of knee MRI",
+    licence="as on the data set's page (gated; OAI's terms)",
+    licence_url="https://huggingface.co/datasets/rajpurkarlab/3DReasonKnee",
+    obtain="huggingface.co/datasets/rajpurkarlab/3DReasonKnee: split_files/, question_files/, the volumes, and "
+    "the answers as answers.json (a list of image, prompt, final_diagnosis).",
+    expects=("question_files", "split_files/test_split.csv", "answers.json"),
+    kinds=("text",),
+    published=(
+        Published("Qwen2.5-VL-3B", "overall", 0.158, "arxivlens summary, zero-shot", "mixes IoU and grades"),
+    ),
+    options={"prompt": "zeroshot (default) or guided, which describes what to look for"},
+)
+
+
+def load(folder: Path, options: LoadOptions) -> Items:
+    """One question an answered prompt of the test split. Raises DataFault."""
+    style = chosen(options, "prompt", ("zeroshot", "guided"))
+    prompts = _prompts(existing(folder, f"question_files/questions_nobbox_{style}.json"))
+    plain = _prompts(existing(folder, "question_files/questions_nobbox_zeroshot.json"))
+    number_of = {text.strip(): number for number, text in plain.items()}
+    patients = {
+        row.text("image_filepath"): (row.text("patient_id"), row.text("knee_side"))
+        for row in read_table(folder / "split_files" / "test_split.csv", SPLIT_COLUMNS)
+    }
+    intake = Intake(options)
+    for record in read_json_records(folder / "answers.json"):
+        with intake.record():
+            _add(intake, folder, record, prompts, number_of, patients)
+    return intake.items(folder / "answers.json")
+
+
+def _prompts(path: Path) -> dict[str, str]:
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
+        raise Place(shown(path)).fault("it is no object of texts", 'an object "1" to "69" of prompts')
+    return content
+
+
+def _add(
+    intake: Intake,
+    folder: Path,
+    record: Record,
+    prompts: Mapping[str, str],
+    number_of: Mapping[str, str],
+    patients: Mapping[str, tuple[str, str]],
+) -> None:
+    image, place = record.text("image"), record.place
+    if image not in patients:
+        raise place.fault("its image is not in the test split", "an image_filepath of test_split.csv")
+    number = number_of.get(record.text("prompt"))
+    if number is None or number not in prompts:
+        raise place.fault("its prompt is none of the questions", "a prompt of question_files")
+    patient, side = patients[image]
+    question = Question(
+        id=f"{NAME}-{hashed(NAME, image)}-{number}",
+        images=(FileImage(found_file(place, folder / image), window=WINDOW),),
+        prompt=prompts[number],
+        kind="text",
+        cluster=hashed(NAME, patient),
+        filters={"question": number, "side": side},
+    )
+    grades = _grades(place, record.values.get("final_diagnosis"))
+    intake.add(place, question, Target(answer=json.dumps(grades, sort_keys=True), detail={"grades": grades}))
+
+
+def _grades(place: Place, told: Any) -> dict[str, int]:
+    try:
+        found = leaves(json.loads(told) if isinstance(told, str) else told)
+    except ValueError:
+        found = {}
+    if not found:
+        raise place.fault("'final_diagnosis' holds no grades", "a JSON object whose leaves are whole numbers")
+    return found
+
+
+def leaves(value: Any, path: str = "") -> dict[str, int]:
+    """The whole numbers of nested objects by their path. ValueError for anything else inside."""
+    if isinstance(value, dict):
+        parts = [leaves(inner, f"{path}/{name.strip().lower()}") for name, inner in value.items()]
+        return {name: number for part in parts for name, number in part.items()}
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("a leaf is no whole number")
+    return {path: value}
+
+
+def read(question: Question, prediction: Prediction) -> Reading:
+    """The reply as one strict JSON object of grades, and nothing around it."""
+    reading = read_words(prediction)
+    if reading.outcome != "read" or reading.value is None:
+        return reading
+    try:
+        grades = leaves(json.loads(reading.value))
+    except ValueError:
+        return Reading("unreadable", detail={"fault": "unparseable", "why": "no JSON object of grades"})
+    return Reading("read", reading.value, confidence=prediction.confidence, detail={"grades": grades})
+
+
+def score(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
+    """Share of the grades that are right, and whether all are. Grades not asked for make it not exact."""
+    wanted: Mapping[str, int] = target.detail["grades"]
+    given: Mapping[str, int] = reading.detail.get("grades", {}) if reading.outcome == "read" else {}
+    right = sum(given.get(name) == grade for name, grade in wanted.items())
+    return {"grade_accuracy": right / len(wanted), "all_grades": float(dict(given) == dict(wanted))}
+
+
+METRICS = (
+    Metric("grade_accuracy", official=True, meaning="share of a question's grades that are right"),
+    Metric("all_grades", meaning="all grades of the question right, and none besides"),
+)
+TASKS = (LoadedTask(INFO, METRICS, load, read, score),)

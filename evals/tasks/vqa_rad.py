@@ -1,0 +1,69 @@
+"""VQA-RAD: clinicians' questions on radiology images (Lau et al., Scientific Data 2018).
+
+Reads the released JSON of OSF. The test split is told by `phrase_type`, which starts with "test" there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from foveate.evals.contract import Items, LoadOptions, Published, Question, Target, TaskInfo, hashed
+from foveate.evals.tasks.base import LoadedTask, chosen
+from foveate.evals.tasks.intake import Intake
+from foveate.evals.tasks.pictures import image_file
+from foveate.evals.tasks.reading import read_json_records
+from foveate.evals.tasks.records import Record
+from foveate.evals.tasks.vqa_scoring import METRICS, asked, kind_of, score
+
+NAME = "vqa-rad"
+FILE, IMAGES = "VQA_RAD Dataset Public.json", "VQA_RAD Image Folder"
+_TABLE = "Ophiuchus, results table"
+
+INFO = TaskInfo(
+    name=NAME,
+    title="VQA-RAD: questions on radiology images",
+    licence="as on the data set's page",
+    licence_url="https://osf.io/89kps/",
+    obtain="the JSON and the image folder from osf.io/89kps.",
+    expects=(FILE, IMAGES),
+    kinds=("yes_no", "text"),
+    published=tuple(
+        Published(model, "accuracy (closed and open, judged)", value, _TABLE)
+        for model, value in (("GPT-5", 0.645), ("o3 + tools", 0.660), ("Gemini 2.5 Pro + tools", 0.638),
+                             ("Qwen2.5-VL-7B", 0.634), ("Lingshu-7B", 0.664), ("Ophiuchus-7B", 0.736))
+    ),
+    options={"split": "test (default) or all"},
+)  # fmt: skip
+
+
+def load(folder: Path, options: LoadOptions) -> Items:
+    """One question a record of the split. Raises DataFault."""
+    everything = chosen(options, "split", ("test", "all")) == "all"
+    intake = Intake(options)
+    for record in read_json_records(folder / FILE):
+        with intake.record():
+            if everything or record.text("phrase_type").lower().startswith("test"):
+                _add(intake, folder, record)
+    return intake.items(folder / FILE)
+
+
+def _add(intake: Intake, folder: Path, record: Record) -> None:
+    closed = record.choice("answer_type", ("CLOSED", "OPEN")) == "CLOSED"
+    answer, name = record.text("answer"), record.text("image_name")
+    kind = kind_of(closed, answer)
+    question = Question(
+        id=f"{NAME}-{record.text('qid')}",
+        images=(image_file(record.place, folder / IMAGES / name),),
+        prompt=asked(record.text("question"), closed, kind),
+        kind=kind,
+        cluster=hashed(NAME, name),
+        filters={
+            "answer_type": "closed" if closed else "open",
+            "organ": record.text("image_organ") if record.has("image_organ") else "unknown",
+            "question_type": record.text("question_type") if record.has("question_type") else "unknown",
+        },
+    )
+    intake.add(record.place, question, Target(answer=answer.lower() if kind == "yes_no" else answer))
+
+
+TASKS = (LoadedTask(INFO, METRICS, load, scorer=score),)
