@@ -103,10 +103,16 @@ def _add(intake: Intake, folder: Path, record: Record) -> None:
 
 
 def scored(samples: Sequence[Scored]) -> ProbMedScore:
-    """ProbMed's score. An image that a resampling draws twice counts twice."""
+    """ProbMed's score. An image that a resampling draws twice counts twice; one with a question that was not
+    answered at all (the model failed) is left out.
+    """
     seen: Counter[str] = Counter()
-    answers = []
+    asked: dict[str, set[str]] = {}
     for sample in samples:
+        asked.setdefault(sample.cluster, set()).add(sample.filters["qa_type"])
+    whole = {c for c, kinds in asked.items() if all(kind.replace("_gt", "_hallu") in kinds for kind in kinds)}
+    answers = []
+    for sample in (sample for sample in samples if sample.cluster in whole):
         seen[sample.id] += 1
         image = f"{sample.cluster} {seen[sample.id]}"
         right = sample.values["accuracy"] == 1.0

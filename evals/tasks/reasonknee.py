@@ -43,8 +43,8 @@ INFO = TaskInfo(
     title="ReasonKnee-Bench: MOAKS grades of knee MRI",
     licence="as on the data set's page (gated; OAI's terms)",
     licence_url="https://huggingface.co/datasets/rajpurkarlab/3DReasonKnee",
-    obtain="huggingface.co/datasets/rajpurkarlab/3DReasonKnee: split_files/, question_files/, the volumes, and "
-    "the answers as answers.json (a list of image, prompt, final_diagnosis).",
+    obtain="huggingface.co/datasets/rajpurkarlab/3DReasonKnee: split_files/, question_files/, the "
+    "volumes, and the answers as answers.json (a list of image, prompt, final_diagnosis).",
     expects=("question_files", "split_files/test_split.csv", "answers.json"),
     kinds=("text",),
     published=(
@@ -101,13 +101,14 @@ def _add(
         cluster=hashed(NAME, patient),
         filters={"question": number, "side": side},
     )
-    grades = _grades(place, record.values.get("final_diagnosis"))
-    intake.add(place, question, Target(answer=json.dumps(grades, sort_keys=True), detail={"grades": grades}))
+    told = record.values.get("final_diagnosis")
+    content = told if isinstance(told, str) else json.dumps(told)
+    intake.add(place, question, Target(answer=content, detail={"grades": _grades(place, content)}))
 
 
-def _grades(place: Place, told: Any) -> dict[str, int]:
+def _grades(place: Place, told: str) -> dict[str, int]:
     try:
-        found = leaves(json.loads(told) if isinstance(told, str) else told)
+        found = leaves(json.loads(told))
     except ValueError:
         found = {}
     if not found:

@@ -54,8 +54,8 @@ INFO = TaskInfo(
     title="ReXGroundingCT: sentences of reports on chest CT, in three dimensions",
     licence="CC-BY-NC-SA-4.0 (gated)",
     licence_url="https://huggingface.co/datasets/rajpurkarlab/ReXGroundingCT",
-    obtain="huggingface.co/datasets/rajpurkarlab/ReXGroundingCT (gated): dataset.json and segmentations/; the "
-    "CTs from CT-RATE in images/.",
+    obtain="huggingface.co/datasets/rajpurkarlab/ReXGroundingCT (gated): dataset.json and "
+    "segmentations/; the CTs from CT-RATE in images/.",
     expects=("dataset.json", "images", "segmentations"),
     kinds=("regions_3d",),
     published=tuple(
