@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,13 +23,28 @@ def load_denoiser(model: str, device: str | None = None) -> Denoiser:
 
 @lru_cache(maxsize=2)
 def _loaded(where: str, device: str, _changed: int) -> Denoiser:
-    if (Path(where) / "configs").is_dir():
-        from foveate.tools.grounding.diffusion.monai_ldm import MonaiDenoiser
+    with _quiet():
+        if (Path(where) / "configs").is_dir():
+            from foveate.tools.grounding.diffusion.monai_ldm import MonaiDenoiser
 
-        return MonaiDenoiser(Path(where), device)
-    from foveate.tools.grounding.diffusion.diffusers_unet import DiffusersDenoiser
+            return MonaiDenoiser(Path(where), device)
+        from foveate.tools.grounding.diffusion.diffusers_unet import DiffusersDenoiser
 
-    return DiffusersDenoiser(find_parts(where), device)
+        return DiffusersDenoiser(find_parts(where), device)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars of loading: standard error is for news."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _changed(where: Path) -> int:
