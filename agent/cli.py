@@ -77,6 +77,12 @@ def ask(
             "--decoding", metavar="default|semsam[:k=16,m=20,…]", help="How the model's next token is chosen."
         ),
     ] = "default",
+    refine: Annotated[
+        int,
+        typer.Option(
+            "--refine", min=0, max=9, help="Ask again N times with semantic sampling; tell how far it agrees."
+        ),
+    ] = 0,
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
     max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
     slice_index: SliceIndex = None,
@@ -101,6 +107,7 @@ def ask(
             use_tools=not no_tools,
             grounder=grounder,
             decoding=decoding,
+            refine=refine,
             max_steps=max_steps,
             max_seconds=max_seconds,
             slice_index=slice_index,

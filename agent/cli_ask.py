@@ -34,6 +34,7 @@ class AskOptions:
     use_tools: bool
     grounder: str
     decoding: str
+    refine: int
     max_steps: int
     max_seconds: float
     slice_index: int | None
@@ -90,6 +91,7 @@ def make_agent(options: AskOptions) -> Agent:
         grounder=options.grounder,
         use_tools=options.use_tools,
         decoding=options.decoding,
+        refine=options.refine,
         budget=Budget(steps=options.max_steps, seconds=options.max_seconds),
     )
 

@@ -25,6 +25,8 @@ from foveate.agent.models.profiles import Profile
 from foveate.agent.nodes import Nodes
 from foveate.agent.observe import PngCache, structured
 from foveate.agent.reason import Reasoner
+from foveate.agent.refining import Refiner
+from foveate.agent.resample import Again, can_resample
 from foveate.agent.state import AgentState
 from foveate.tools.arguments import about
 from foveate.tools.context import ToolContext
@@ -48,20 +50,28 @@ def build_graph(
     use_tools: bool = True,
     show_pixels: bool = True,
     opener: Callable[[AgentState], AgentState] | None = None,
+    refine: int = 0,
 ) -> Graph:
     """The compiled graph. `tools` makes the tools of a run from its context; the default is all look tools.
 
     Without `use_tools` the model has one look and gives its answer at once. Without `show_pixels` it gets
     messages with image references instead of images, for models that need no eyes. `opener` is a node that
-    runs before `look`, for callers that give paths and not an opened state.
+    runs before `look`, for callers that give paths and not an opened state. `refine`: how many times the
+    question is asked again after the answer, with semantic sampling, for which the model must be made.
     """
     toolbox = tools or make_tools
-    schemas = tool_schemas(toolbox(ToolContext(store, {}, {}, grounder)) if use_tools else [])
+    png = PngCache(store.view_png)
+    again = Again(model, profile, store, png, tool_schemas([])) if can_resample(model) else None
+    # a compact model was taught with the other tools: what `refine` does is done for it after its answer
+    asker = again if profile.style == "full" else None
+    looks = ToolContext(store, {}, {}, grounder, resample=asker and asker.within(0))
+    schemas = tool_schemas(toolbox(looks) if use_tools else [])
     words = "\n".join(json.dumps(schema["function"]) for schema in schemas)
-    nodes = Nodes(store, grounder, profile, budget, Caller(profile, toolbox), use_tools, words)
+    nodes = Nodes(store, grounder, profile, budget, Caller(profile, toolbox), use_tools, words, asker)
     bound = model.bind_tools(schemas) if structured(profile) else model
-    reasoner = Reasoner(bound, profile, budget, PngCache(store.view_png), show_pixels)
-    graph = _wired(nodes, reasoner, Concluder(store, profile))
+    reasoner = Reasoner(bound, profile, budget, png, show_pixels)
+    refiner = Refiner(store, profile, budget, again, refine) if refine and again is not None else None
+    graph = _wired(nodes, reasoner, Concluder(store, profile), refiner)
     if opener is not None:
         graph.add_node("open", RunnableLambda(opener, name="open"))
         graph.add_edge("open", "look")
@@ -77,7 +87,7 @@ def tool_schemas(tools: Sequence[BaseTool]) -> list[dict[str, Any]]:
 
 
 def _wired(
-    nodes: Nodes, reasoner: Reasoner, concluder: Concluder
+    nodes: Nodes, reasoner: Reasoner, concluder: Concluder, refiner: Refiner | None
 ) -> StateGraph[AgentState, None, AgentState, AgentState]:
     graph = StateGraph(AgentState)
     graph.add_node("look", nodes.look)
@@ -91,7 +101,12 @@ def _wired(
     graph.add_conditional_edges("act", _unless_stopped("reflect"), ["reflect", "answer"])
     graph.add_edge("reflect", "reason")
     graph.add_conditional_edges("repair", _unless_stopped("reason"), ["reason", "answer"])
-    graph.add_conditional_edges("answer", _after_answer, ["repair", END])
+    onward: str = END
+    if refiner is not None:
+        onward = "refine"
+        graph.add_node("refine", refiner.refine)
+        graph.add_edge("refine", END)
+    graph.add_conditional_edges("answer", _after_answer(onward), ["repair", onward])
     return graph
 
 
@@ -101,8 +116,11 @@ def _after_reason(state: AgentState) -> str:
     return "act" if "calls" in state["pending"] else "repair"
 
 
-def _after_answer(state: AgentState) -> str:
-    return END if state.get("answer") else "repair"
+def _after_answer(onward: str) -> Callable[[AgentState], str]:
+    def route(state: AgentState) -> str:
+        return onward if state.get("answer") else "repair"
+
+    return route
 
 
 def _unless_stopped(onward: str) -> Callable[[AgentState], str]:

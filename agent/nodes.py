@@ -19,6 +19,7 @@ from foveate.agent import observe
 from foveate.agent.budget import Budget
 from foveate.agent.calls import Caller, Round
 from foveate.agent.models.profiles import Profile
+from foveate.agent.resample import Again
 from foveate.agent.state import (
     NO_USAGE,
     AgentState,
@@ -27,6 +28,7 @@ from foveate.agent.state import (
     past_steps,
     seconds_spent,
     turn_of,
+    usage_with,
     view_record,
     views_of,
 )
@@ -40,7 +42,8 @@ from foveate.tools.imaging.views import View
 
 @dataclass(frozen=True)
 class Nodes:
-    """`tool_words` describes the tools to families that have no channel for them."""
+    """`tool_words` describes the tools to families that have no channel for them; `again` stands behind the
+    tool `refine`, where there is one."""
 
     store: ImageStore
     grounder: Grounder | None
@@ -49,6 +52,7 @@ class Nodes:
     caller: Caller
     use_tools: bool = True
     tool_words: str = ""
+    again: Again | None = None
 
     def look(self, state: AgentState) -> AgentState:
         """Names the opening views and puts the question under them; a follow-up keeps all that was found."""
@@ -66,7 +70,13 @@ class Nodes:
             start=[],
             marked=[],
             fresh=[],
-            asked={"at": time.time(), "turns": turn_of(state), "steps": steps, "tokens": tokens},
+            asked={
+                "at": time.time(),
+                "turns": turn_of(state),
+                "steps": steps,
+                "tokens": tokens,
+                "view": next(iter(views), state["asked"].get("view", "V0") if "asked" in state else "V0"),
+            },
             usage=usage,
             repairs=0,
             draft=None,
@@ -79,7 +89,7 @@ class Nodes:
         said = state.get("messages")
         if not said:
             return [observe.system_message(self.profile, self.use_tools, self.tool_words)]
-        return _closed(said[-1]) if self.profile.style == "full" else []
+        return _closed(said[-1], _drawn(state)) if self.profile.style == "full" else []
 
     def _question(self, question: str, views: dict[str, View], marked: Sequence[Evidence]) -> HumanMessage:
         images = {view.image_id: self.store.get(view.image_id) for view in views.values()}
@@ -113,6 +123,7 @@ class Nodes:
             evidence={name: evidence_record(e) for name, e in made.evidence.items()},
             steps=[step.record(observation_kept=not observe.structured(self.profile)) for step in made.steps],
             fresh=list(made.views),
+            usage=usage_with(state["usage"], made.steps),
         )
         if made.late or made.looping:
             update["stopped_by"] = "seconds" if made.late else "loop"
@@ -120,7 +131,9 @@ class Nodes:
 
     def _context(self, state: AgentState) -> ToolContext:
         limits = ToolLimits(view_side=self.profile.max_side, min_side=self.profile.min_side)
-        return ToolContext(self.store, views_of(state), evidence_of(state), self.grounder, limits)
+        left = self.budget.seconds - seconds_spent(state)
+        again = None if self.again is None else self.again.within(left)
+        return ToolContext(self.store, views_of(state), evidence_of(state), self.grounder, limits, again)
 
     def _results(self, calls: Sequence[dict[str, Any]], made: Round) -> list[AnyMessage]:
         if not observe.structured(self.profile):
@@ -156,9 +169,18 @@ class Nodes:
         return AgentState(messages=[message], steps=[step], repairs=state["repairs"] + 1)
 
 
-def _closed(last: AnyMessage) -> list[AnyMessage]:
-    """Providers refuse a conversation that goes on after a call without a result, as `answer` is."""
+def _closed(last: AnyMessage, drawn: Sequence[Evidence]) -> list[AnyMessage]:
+    """Providers refuse a conversation that goes on after a call without a result, as `answer` is. The result
+    names the boxes that the answer drew, so that a follow-up can be about them."""
     if not isinstance(last, AIMessage):
         return []
-    said = prompts.text("full/taken.txt")
+    names = [prompts.line("full", "drawn", id=e.id, label=e.label) for e in drawn]
+    said = "\n".join([prompts.text("full/taken.txt"), *names])
     return [ToolMessage(said, tool_call_id=str(call["id"]), name=call["name"]) for call in last.tool_calls]
+
+
+def _drawn(state: AgentState) -> list[Evidence]:
+    """The boxes that the last answer drew itself."""
+    last = state["steps"][-1] if state.get("steps") else {}
+    names = last.get("evidence", ()) if last.get("tool") == "answer" else ()
+    return [e for name, e in evidence_of(state).items() if name in names]

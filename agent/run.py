@@ -24,6 +24,7 @@ from foveate.agent.models.decoding import decoding_report
 from foveate.agent.models.factory import chat_model
 from foveate.agent.models.profiles import Profile, profile_for
 from foveate.agent.opening import Images, InputError, Marked, Opener, checked_question
+from foveate.agent.resample import can_resample
 from foveate.agent.result import Result
 from foveate.agent.state import AgentState
 from foveate.agent.stream import Translator, aevents, events
@@ -55,7 +56,8 @@ class Agent:
     `tools` makes the tools of a run (default: all look tools), or is a list of LangChain tools of your own,
     as `@tool` makes them, to be had besides the look tools. With a `checkpointer`, `ask(thread=…)`
     continues a thread. `show_pixels=False` leaves image references in the messages, for models that need no
-    eyes. `decoding` is "semsam[:k=16,m=20,…]" for a specification whose logits can be reached.
+    eyes. `decoding` is "semsam[:k=16,m=20,…]" for a specification whose logits can be reached;
+    `refine` is how many times such a model is asked again after its answer, to tell how far it agrees.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Agent:
         checkpointer: BaseCheckpointSaver[Any] | None = None,
         show_pixels: bool = True,
         decoding: str | None = None,
+        refine: int = 0,
     ) -> None:
         self.model_name = model if isinstance(model, str) else model._llm_type
         self.profile = profile or profile_for(model if isinstance(model, str) else "generic")
@@ -81,6 +84,8 @@ class Agent:
         self.checkpointer = checkpointer
         self.opener = Opener(self.store, self.profile)
         self.model = chat_model(model, base_url, decoding=decoding) if isinstance(model, str) else model
+        if refine and not can_resample(self.model):
+            raise InputError("Looking again (refine) needs semantic sampling: give decoding semsam as well.")
         self.graph = build_graph(
             self.model,
             self.store,
@@ -91,6 +96,7 @@ class Agent:
             checkpointer,
             use_tools=self.use_tools,
             show_pixels=show_pixels,
+            refine=refine,
         )
 
     def overview(self, image: SourceImage, slice_index: int | None = None, plane: str | None = None) -> View:

@@ -7,10 +7,12 @@ store it. Views and evidence are kept as JSON forms; `views_of` and `evidence_of
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
 
+from foveate.agent.trace import Step
 from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.views import View
 
@@ -26,12 +28,16 @@ def merge(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 
 
 class Asked(TypedDict):
-    """Where the present question begins: wall clock, and what earlier questions had used of the rest."""
+    """Where the present question begins: wall clock, and what earlier questions had used of the rest.
+
+    `view`: the first of the views that opened it, or opened the conversation it goes on with.
+    """
 
     at: float
     turns: int
     steps: int
     tokens: int
+    view: str
 
 
 class Pending(TypedDict, total=False):
@@ -83,6 +89,13 @@ class AgentState(TypedDict, total=False):
     answer: dict[str, Any] | None
     stopped_by: str | None
     failure: str | None
+
+
+def usage_with(usage: Usage, steps: Sequence[Step]) -> Usage:
+    """The usage with the model calls that tools made (`refine`)."""
+    told = [step.facts["usage"] for step in steps if "usage" in step.facts]
+    added = {key: sum(one[key] for one in told) for key in ("input_tokens", "output_tokens", "calls")}
+    return Usage(**{**usage, **{key: usage[key] + count for key, count in added.items()}})  # type: ignore[typeddict-item]
 
 
 def views_of(state: AgentState) -> dict[str, View]:

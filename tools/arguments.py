@@ -77,6 +77,13 @@ class MeasureArguments(CropArguments):
     pass
 
 
+class RefineArguments(Arguments):
+    question: Annotated[str | None, told("refine", "question")] = None
+    phrase: Annotated[str | None, told("refine", "phrase")] = None
+    view: ViewName = None
+    samples: Annotated[int, Field(description=about("refine", "samples"), ge=2, le=9)] = 5
+
+
 class RelateArguments(Arguments):
     a: Annotated[str, told("relate", "a")]
     b: Annotated[str, told("relate", "b")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from langchain_core.tools import ToolException
 
@@ -17,6 +17,8 @@ from foveate.tools.imaging.frames import Box, BoxError
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
+
+Corners = tuple[float, float, float, float]
 
 
 class ToolError(ToolException):
@@ -33,17 +35,42 @@ class ToolLimits:
     margin: float = 0.25
     max_regions: int = 5
     max_phrase: int = 120
+    max_question: int = 400
+    max_samples: int = 9
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer of a model that was asked again: its words, and its boxes in pixels of the view that it saw.
+
+    `error` says why there is no answer.
+    """
+
+    text: str = ""
+    boxes: tuple[Corners, ...] = ()
+    abstained: bool = False
+    error: str | None = None
+    tokens: tuple[int, int] = (0, 0)  # of the prompt and of the reply
+
+
+class Resampler(Protocol):
+    """Asks the model a question about one view several times over, with semantic sampling."""
+
+    def __call__(self, question: str, view: View, count: int) -> list[Sample]:
+        """At most `count` samples, fewer when the time is over. Never raises for what the model does."""
+        ...
 
 
 @dataclass(frozen=True)
 class ToolContext:
-    """`views` in order of making, the newest last; `grounder` is None where there is none."""
+    """`views` in order of making, the newest last; `grounder` and `resample` are None where there is none."""
 
     store: ImageStore
     views: Mapping[str, View]
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     grounder: Grounder | None = None
     limits: ToolLimits = ToolLimits()
+    resample: Resampler | None = None
 
     def view_name(self, name: str | None) -> str:
         """The given name once checked, or the newest view's."""
@@ -86,9 +113,6 @@ class ToolContext:
         except BoxError:
             raise ToolError(f"{region} does not lie in {name}") from None
         return Target(name, shown, box_shown, evidence)
-
-
-Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.tools import BaseTool, StructuredTool
 
 from foveate.tools import arguments as args
-from foveate.tools import find, look, measure, relate
+from foveate.tools import find, look, measure, refine, relate
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
 from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.views import View
@@ -30,13 +30,15 @@ TOOLS: dict[str, tuple[Call, type[args.Arguments]]] = {
     "slice": (look.slice_, args.SliceArguments),
     "measure": (measure.measure, args.MeasureArguments),
     "relate": (relate.relate, args.RelateArguments),
+    "refine": (refine.refine, args.RefineArguments),
 }
 
 
 def make_tools(ctx: ToolContext, names: Sequence[str] | None = None) -> list[BaseTool]:
-    """The tools of a run, bound to its views and evidence; `ground` is left out where there is no
-    grounder."""
-    wanted = names or [name for name in TOOLS if name != "ground" or ctx.grounder is not None]
+    """The tools of a run, bound to its views and evidence; `ground` is left out where there is no grounder,
+    `refine` where the model cannot be asked again."""
+    missing = [n for n, part in (("ground", ctx.grounder), ("refine", ctx.resample)) if part is None]
+    wanted = names or [name for name in TOOLS if name not in missing]
     return [_tool(ctx, name) for name in wanted]
 
 

@@ -26,18 +26,25 @@ def observation(
     facts = dict(artifact.facts)
     tool = facts["tool"]
     if "told" in facts:
-        return str(facts["told"])
+        return _told(style, str(facts["told"]))
     if tool == "ground":
         return _ground(style, facts, evidence, boxes)
     if tool == "measure":
         return _measure(style, facts, evidence)
     if tool == "relate":
         return _relate(style, facts)
+    if tool == "refine":
+        return _refine(style, facts, evidence, boxes)
     return _view(style, facts, view_names[0])
 
 
 def error(style: str, reason: str) -> str:
     return prompts.line(style, "error", reason=reason.rstrip("."))
+
+
+def _told(style: str, told: str) -> str:
+    """The words of a tool from elsewhere, fenced: they may hold anything, and an end of the fence as well."""
+    return prompts.line(style, "told", told=told.replace(">>>", "> > >"))
 
 
 def _ground(style: str, facts: Facts, evidence: Sequence[Evidence], boxes: Sequence[str]) -> str:
@@ -64,6 +71,19 @@ def _ground(style: str, facts: Facts, evidence: Sequence[Evidence], boxes: Seque
 
 def _place(style: str, place: dict[str, str]) -> str:
     return prompts.line(style, "place_both" if "patient" in place else "place_image", **place)
+
+
+def _refine(style: str, facts: Facts, evidence: Sequence[Evidence], boxes: Sequence[str]) -> str:
+    told = {key: facts[key] for key in ("answer", "answered", "samples")}
+    shares = {key: f"{facts[key]:.2f}" for key in ("consensus", "spread")}
+    others = "; ".join(f"{group['answer']} ({group['count']})" for group in facts["groups"][1:])
+    lines = [prompts.line(style, "refine", **told, **shares)]
+    if others:
+        lines.append(prompts.line(style, "refine_others", others=others))
+    for found, box in zip(evidence, boxes, strict=True):
+        share = f"{found.score or 0.0:.2f}"
+        lines.append(prompts.line(style, "refine_box", id=found.id, label=found.label, box=box, share=share))
+    return "\n".join(lines)
 
 
 def _measure(style: str, facts: Facts, evidence: Sequence[Evidence]) -> str:

@@ -5,7 +5,7 @@ Reads the option, and asks a server whether it can. Knows no graph and no table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ class Decoding:
     @property
     def draws(self) -> bool:
         return self.options.mode == "softmax"
+
+    def drawing(self) -> Decoding:
+        """The same, drawn from scores."""
+        return replace(self, options=replace(self.options, mode="softmax"))
 
     def told(self) -> dict[str, Any]:
         """What a result says of it."""

@@ -128,6 +128,15 @@ class HFChatModel(BaseChatModel):
             )
         return [int(token) for token in out[0]]
 
+    def sampling(self, temperature: float, seed: int) -> "HFChatModel":
+        """This model, drawing its tokens: by semantic sampling where that speaks, else at a temperature."""
+        how = {
+            "temperature": temperature,
+            "seed": seed,
+            "decoding": self.decoding and self.decoding.drawing(),
+        }
+        return self.model_copy(update=how)
+
     def _rescorer(self, temperature: float) -> list[Any]:
         """Semantic sampling as a logits processor, if it is wanted."""
         if self.decoding is None:

@@ -76,6 +76,13 @@ class ServerChatModel(ChatOpenAI):
             **limit,
         )
 
+    def sampling(self, temperature: float, seed: int) -> "ServerChatModel":
+        """This model, drawing its tokens: by semantic sampling where that speaks, else at a temperature."""
+        how = self.decoding and self.decoding.drawing()
+        body = {**(self.extra_body or {}), **(how.server_body() if how else {})}
+        changed = {"temperature": temperature, "seed": seed, "extra_body": body, "decoding": how}
+        return self.model_copy(update=changed)
+
     def _generate(
         self,
         messages: list[BaseMessage],
