@@ -21,6 +21,7 @@ from foveate.evals.metrics.selective import aurc
 from foveate.evals.records import reading_of
 
 DRAWS = 1000
+RIGHT_OR_WRONG = ("accuracy", "acc@0.5", "exact_match")
 STATISTIC_DRAWS = 200
 """Resamples of a metric that is no mean: each computes it anew."""
 
@@ -52,13 +53,19 @@ def table(task: Task, samples: Sequence[Scored]) -> list[Row]:
     """The task's metrics, then calibration where the model told its confidence, then outcomes."""
     rows = [row for metric in task.metrics if (row := _row(metric, samples)) is not None]
     named = [_with_published(row, task.info.published) for row in rows]
-    return [*named, *certainty_rows(task, samples), *outcome_rows(samples)]
+    return [*named, *certainty_rows(samples), *outcome_rows(samples)]
 
 
 def primary(metrics: Sequence[Metric], samples: Sequence[Scored]) -> str | None:
     """The first per-sample metric that any sample has: what comparisons are made of."""
     held = {name for sample in samples for name in sample.values}
     return next((m.name for m in metrics if m.over is None and m.name in held), None)
+
+
+def right_or_wrong(samples: Sequence[Scored]) -> str | None:
+    """The first of the metrics that call an answer right or wrong which any sample has."""
+    held = {name for sample in samples for name in sample.values}
+    return next((name for name in RIGHT_OR_WRONG if name in held), None)
 
 
 def outcome_rows(samples: Sequence[Scored]) -> list[Row]:
@@ -70,11 +77,11 @@ def outcome_rows(samples: Sequence[Scored]) -> list[Row]:
     ]
 
 
-def certainty_rows(task: Task, samples: Sequence[Scored]) -> list[Row]:
+def certainty_rows(samples: Sequence[Scored]) -> list[Row]:
     """Calibration and selective risk of the model's own confidence, for questions that are right or wrong."""
-    name = primary(task.metrics, samples)
+    name = right_or_wrong(samples)
     told = [s for s in samples if s.reading.confidence is not None and name in s.values]
-    if name is None or len(told) < 2 or any(s.values[name] not in (0.0, 1.0) for s in told):
+    if name is None or len(told) < 2:
         return []
     sure = [float(s.reading.confidence or 0.0) for s in told]
     right = [s.values[name] == 1.0 for s in told]

@@ -17,6 +17,7 @@ from foveate.evals.inspect.bridge import Bridge
 from foveate.evals.inspect.configuration import Configuration, run_key
 from foveate.evals.inspect.folder import REPORT, RESULTS, SAMPLES, RunFolder, write_json, write_lines
 from foveate.evals.inspect.run import run_all, shown_progress
+from foveate.evals.report import Told, write_report
 from foveate.evals.results import Row, results_record, sample_record, scored_samples, table
 
 RUNS = Path("runs")
@@ -28,6 +29,7 @@ class Finished:
 
     folder: Path
     key: str
+    described: Mapping[str, Any] = field(repr=False)
     samples: tuple[Scored, ...] = field(repr=False)
     rows: tuple[Row, ...]
     failures: Mapping[str, str]
@@ -49,7 +51,9 @@ class Outcome:
 
 @dataclass
 class Session:
-    """`out` None makes the folder runs/TASK-KEY, so that the same command finds its run again."""
+    """`out` None makes the folder runs/TASK-KEY, so that the same command finds its run again. `own_asker` is
+    an agent of your own in place of the one that the configuration names.
+    """
 
     task: Task
     items: Items
@@ -58,14 +62,15 @@ class Session:
     parallel: int
     faithful: bool = False
     corruptions: tuple[str, ...] = ()
+    own_asker: Asker | None = None
 
     def run(self) -> Outcome:
         """Runs, or goes on with, everything. Raises EvalInputError."""
-        described = self.configuration.described(list(self.items.questions))
-        folder = self.out or RUNS / f"{self.task.info.name}-{run_key(described)[:10]}"
-        base = self.finished(folder, described, self.items)
-        record = results_record(described, base.key, base.rows)
+        base = self.asked()
+        folder = base.folder
+        record = results_record(base.described, base.key, base.rows)
         write_json(folder / RESULTS, record)
+        write_report(folder / REPORT, self._told(base))
         return Outcome(
             task=self.task,
             folder=folder,
@@ -77,10 +82,16 @@ class Session:
             record=record,
         )
 
+    def asked(self) -> Finished:
+        """The plain run, without variants and report."""
+        described = self.configuration.described(list(self.items.questions))
+        folder = self.out or RUNS / f"{self.task.info.name}-{run_key(described)[:10]}"
+        return self.finished(folder, described, self.items)
+
     @cached_property
     def asker(self) -> Asker:
         """The agent, loaded when a question is left to ask. Raises ModelError, GrounderError."""
-        return Asker.of(self.configuration)
+        return self.own_asker or Asker.of(self.configuration)
 
     def finished(self, path: Path, described: Mapping[str, Any], items: Items) -> Finished:
         """One run in its folder, to its end. The folder is claimed before a model is loaded."""
@@ -92,7 +103,19 @@ class Session:
             failures = run_all(bridge, shown_progress())
             samples = scored_samples(self.task, list(questions.values()), items.targets, folder.scores)
             write_lines(path / SAMPLES, (sample_record(sample, folder) for sample in samples))
-            return Finished(path, folder.key, tuple(samples), tuple(table(self.task, samples)), failures)
+            rows = tuple(table(self.task, samples))
+            return Finished(path, folder.key, described, tuple(samples), rows, failures)
+
+    def _told(self, base: Finished) -> Told:
+        return Told(
+            title=self.task.info.title,
+            described=base.described,
+            rows=base.rows,
+            items=self.items,
+            samples=base.samples,
+            run=base.folder,
+            metrics=self.task.metrics,
+        )
 
     def _judge(self) -> Judge | None:
         if self.configuration.judge is None:
