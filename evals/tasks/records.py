@@ -132,9 +132,11 @@ def xyxy(place: Place, values: Sequence[float], size: tuple[int, int] | None = N
     if size is None:
         return x0, y0, x1, y1
     width, height = size
-    if x0 < -EDGE or y0 < -EDGE or x1 > width + EDGE or y1 > height + EDGE or x0 >= width or y0 >= height:
+    kept = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    over = max(-x0, -y0, x1 - width, y1 - height)
+    if over > EDGE or kept[2] <= kept[0] or kept[3] <= kept[1]:
         raise place.fault(f"{shown} is off the image", f"a box within 0 to {width} and 0 to {height}")
-    return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+    return kept
 
 
 def unit_box(place: Place, values: Sequence[float], size: tuple[int, int]) -> XYXY:
