@@ -6,6 +6,8 @@ Heavy things are imported when a command runs. Knows options; the service knows 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -116,6 +118,8 @@ def run_server(settings: Settings) -> None:
         raise InputError(
             f"The server could not start at {settings.host}:{settings.port}; see the lines above."
         )
+    sys.stderr.flush()
+    os._exit(0)  # all is closed; a model that hangs in its thread must not hold up the end
 
 
 def _shown(address: Any) -> str:

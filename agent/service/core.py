@@ -105,10 +105,17 @@ class Core:
                 await self.images.drop_unused(blob)
 
 
+class _Threads(ThreadPoolExecutor):
+    """Does not wait at the end for a model or a tool that hangs: nobody reads its result any more."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 @asynccontextmanager
 async def running(settings: Settings, make_agent: MakeAgent) -> AsyncIterator[Core]:
     """Opens everything, takes up what a crash has left, and closes everything."""
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "foveate"))
+    asyncio.get_running_loop().set_default_executor(_Threads(THREADS, "foveate"))
     with own_folder(settings.data, alone=settings.database is None) as scratch:
         database = await open_database(settings.database, settings.data)
         async with _opened(settings, database, make_agent, scratch) as core:

@@ -77,7 +77,7 @@ class SqliteDatabase:
 
     shared = False
 
-    def __init__(self, path: Path, saver: BaseCheckpointSaver[Any], checkpoints: Any) -> None:
+    def __init__(self, path: Path, saver: Any, checkpoints: Any) -> None:
         self.saver, self.lock = saver, Locks()
         self._checkpoints = checkpoints
         self._thread = ThreadPoolExecutor(1, "foveate-database")
@@ -87,10 +87,11 @@ class SqliteDatabase:
     @classmethod
     async def open(cls, path: Path) -> SqliteDatabase:
         import aiosqlite
-        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+        from foveate.agent.service.saver import SteadySqliteSaver
 
         checkpoints = await aiosqlite.connect(path, timeout=30)
-        saver = AsyncSqliteSaver(checkpoints)
+        saver = SteadySqliteSaver(checkpoints)
         await saver.setup()
         # a killed process loses nothing of it; the turns themselves are written through to the disk
         await checkpoints.execute("PRAGMA synchronous=NORMAL")
@@ -117,6 +118,7 @@ class SqliteDatabase:
         await self._call(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     async def close(self) -> None:
+        await self.saver.settled()
         await self._checkpoints.close()
         await self._call(lambda db: db.close())
         self._thread.shutdown()
@@ -170,7 +172,9 @@ class PostgresDatabase:
         options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
         pool: Any = AsyncConnectionPool(url, min_size=1, max_size=12, open=False, timeout=10, kwargs=options)
         # of their own: whoever holds a lock still needs a connection to work with
-        locks: Any = AsyncConnectionPool(url, min_size=0, max_size=12, open=False, timeout=60)
+        locks: Any = AsyncConnectionPool(
+            url, min_size=0, max_size=12, open=False, timeout=60, kwargs={"autocommit": True}
+        )
         await pool.open(wait=True, timeout=30)
         await locks.open()
         saver = AsyncPostgresSaver(pool)
@@ -199,9 +203,13 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def lock(self, name: str) -> AsyncIterator[None]:
-        async with self._locks.connection() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7))", (name,))
-            yield
+        # the session's lock, not a transaction's: an open transaction would hold up CREATE INDEX CONCURRENTLY
+        async with self._locks.connection() as connection:
+            await connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 7))", (name,))
+            try:
+                yield
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 7))", (name,))
 
     async def prune(self, thread: str) -> None:
         await self.saver.aprune([thread], strategy="keep_latest")

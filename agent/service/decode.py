@@ -49,7 +49,10 @@ class Decoders:
     async def close(self) -> None:
         """Ends the workers that are free."""
         while not self._free.empty():
-            _end(self._free.get_nowait())
+            worker = self._free.get_nowait()
+            _end(worker)
+            if worker is not None:
+                await worker.wait()
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[asyncio.subprocess.Process]:

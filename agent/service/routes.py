@@ -120,13 +120,14 @@ async def ask(
     live = await core.turns.ask(owner, session_id, question)
     response.headers["Location"] = f"/v1/sessions/{session_id}/turns/{live.number}"
     if "text/event-stream" in accept:
-        return streams.response(core, session_id, live.number, 0)
+        return streams.response(request, core, session_id, live.number, 0)
     if wait and live.task is not None:
         await asyncio.wait([live.task], timeout=wait)
     row = await _row(core, session_id, live.number)
     if row["status"] != "running":
         response.status_code = 200
-        _raise_failed(row)
+        if row["status"] == "failed":  # a caller who waited hears of a failure as one
+            raise model_problem(row)
     return _turn(row)
 
 
@@ -166,7 +167,7 @@ async def events(
     repair, answer, error, turn_end. Resumed after the id in Last-Event-ID."""
     await core.session(owner, session_id)
     await _row(core, session_id, turn)
-    return streams.response(core, session_id, turn, streams.after_id(request))
+    return streams.response(request, core, session_id, turn, streams.after_id(request))
 
 
 @router.get("/{session_id}/trace", response_model=out.TraceOut, tags=["turns"])
@@ -192,17 +193,19 @@ async def _row(core: Core, session: str, turn: int) -> Row:
     return row
 
 
-def _raise_failed(row: Row) -> None:
-    """A caller who waited hears of a failure as one."""
-    if row["status"] != "failed":
-        return
+def model_problem(row: Row | None) -> Problem:
+    """Why a turn that has ended has no answer."""
+    if row is None:
+        return Problem("not-found", "The session was deleted while it answered.")
     if row["problem"]:
-        raise Problem("internal", row["problem"]["detail"], turn=row["number"])
-    raise Problem(
+        return Problem("internal", row["problem"]["detail"], turn=row["number"])
+    if row["status"] == "cancelled":
+        return Problem("ended", "The turn was cancelled; ask again.", turn=row["number"])
+    return Problem(
         "model",
         "The model server is down, slow or answered nonsense; try again, and see the turn's `result`.",
         turn=row["number"],
-        failure=row["result"]["failure"],
+        failure=(row["result"] or {}).get("failure"),
     )
 
 

@@ -6,7 +6,7 @@ Each event has the turn's own running number as its id. Knows SSE and the ledger
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from fastapi import Request
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -17,6 +17,7 @@ from foveate.agent.service.live import Told
 from foveate.agent.service.problems import Problem
 
 PING = 15.0
+LOOK = 1.0
 LOOK_AGAIN = 0.15
 """Seconds between looks at a turn that another server process answers."""
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -30,14 +31,13 @@ def after_id(request: Request) -> int:
     return int(given)
 
 
-def response(core: Core, session: str, turn: int, after: int) -> StreamingResponse:
-    """The stream of a turn's events after a number, to the turn's end."""
-    return StreamingResponse(
-        _pinged(sse(core, session, turn, after)), media_type="text/event-stream", headers=HEADERS
-    )
+def response(request: Request, core: Core, session: str, turn: int, after: int) -> StreamingResponse:
+    """The stream of a turn's events after a number, to the turn's end; it goes on without its listener."""
+    events = patient(sse(core, session, turn, after), LOOK, request.is_disconnected)
+    return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
 
-async def sse(core: Core, session: str, turn: int, after: int) -> AsyncIterator[bytes]:
+async def sse(core: Core, session: str, turn: int, after: int) -> AsyncGenerator[bytes, None]:
     """The events in SSE form."""
     async for event in told(core, session, turn, after):
         yield format_sse_event(data_str=event.data, event=event.kind, id=str(event.seq))
@@ -63,22 +63,32 @@ async def told(core: Core, session: str, turn: int, after: int) -> AsyncIterator
             return
 
 
-async def _pinged(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The events, and a comment when there is none for a while, so that no proxy closes the stream."""
+async def patient(
+    events: AsyncGenerator[bytes, None], seconds: float, gone: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[bytes]:
+    """The events, with a look every so often whether the client is still there, and a comment every PING
+    seconds without an event, so that no proxy closes the stream. `events` is closed at the end."""
     waiting: asyncio.Future[bytes] | None = None
+    quiet = 0.0
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(events))
-            done, _ = await asyncio.wait([waiting], timeout=PING)
-            if not done:
-                yield KEEPALIVE_COMMENT
+            if not (await asyncio.wait([waiting], timeout=seconds))[0]:
+                quiet += seconds
+                if await gone():
+                    return
+                if quiet >= PING:
+                    quiet = 0.0
+                    yield KEEPALIVE_COMMENT
                 continue
             try:
                 event = waiting.result()
             except StopAsyncIteration:
                 return
-            waiting = None
+            waiting, quiet = None, 0.0
             yield event
     finally:
-        if waiting is not None:
+        if waiting is not None and not waiting.done():
             waiting.cancel()
+            await asyncio.wait([waiting])
+        await events.aclose()

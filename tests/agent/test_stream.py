@@ -79,7 +79,7 @@ def test_a_tool_is_told_to_start_before_it_ends() -> None:
         told.append(event)
         if event.kind == "tool_start":
             going.set()
-    assert next(e.data["observation"] for e in told if e.kind == "step") == "heard"
+    assert next(e.data["observation"] for e in told if e.kind == "step") == "<<<\nheard\n>>>"
 
 
 def test_a_refused_call_never_starts() -> None:

@@ -33,6 +33,11 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def picture_file(tmp_path: Path) -> Path:
+    return draw(tmp_path / "scan.png")
+
+
+@pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     """A server whose model looks, finds, measures, and then repeats its last answer."""
     with serving(tmp_path / "data", ScriptedModel(replies=[LOOK, FOUND, MEASURE, SIZED])) as made:

@@ -78,7 +78,7 @@ def test_events_arrive_while_the_turn_still_runs(tmp_path: Path, picture: Path) 
                 let_go.set()
             if kind == "step":
                 observed.append(data.get("observation"))
-    assert observed[0] == "heard"
+    assert observed[0] == "<<<\nheard\n>>>"
 
 
 def test_pictures_of_what_was_seen(client: Client, picture: Path) -> None:
