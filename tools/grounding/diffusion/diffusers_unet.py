@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from foveate.tools.grounding.diffusion.parts import Parts
 from foveate.tools.grounding.diffusion.protocol import EncodedText, ImageSpec, Site
 from foveate.tools.grounding.diffusion.schedule import Schedule
-from foveate.tools.grounding.diffusion.text import TextEncoder, first_line, read_json
+from foveate.tools.grounding.diffusion.text import TextEncoder, first_line, need_weights, read_json
 from foveate.tools.grounding.errors import GrounderError
 
 
@@ -72,6 +72,11 @@ class DiffusersDenoiser:
                 f"The text encoder of {self.name!r} is {text} wide, but its UNet takes"
                 f" {config.cross_attention_dim}: these parts do not belong together."
             )
+        if self.vae.config.in_channels not in (1, 3):
+            raise GrounderError(
+                f"The autoencoder of {self.name!r} takes {self.vae.config.in_channels} channels: neither"
+                " grey nor colour."
+            )
         if config.in_channels != self.vae.config.latent_channels:
             raise GrounderError(
                 f"The autoencoder of {self.name!r} makes {self.vae.config.latent_channels} latent channels,"
@@ -84,6 +89,7 @@ def load_part(kind: str, folder: Path, part: str, device: str) -> Any:
     import diffusers
 
     read_json(folder / "config.json", part)
+    need_weights(folder, ("diffusion_pytorch_model*.safetensors", "diffusion_pytorch_model*.bin"), part)
     try:
         model = getattr(diffusers, kind).from_pretrained(
             folder, local_files_only=True, torch_dtype=torch.float32

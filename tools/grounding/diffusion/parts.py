@@ -74,15 +74,19 @@ def part_folder(base: Path, told: dict[str, Any], part: str, otherwise: str) -> 
 def _place(base: Path, wanted: str | list[str], name: str, part: str) -> Path:
     """The first of the places that exists."""
     places = [wanted] if isinstance(wanted, str) else list(wanted)
+    hub = ""
     for place in places:
         folder, _, inside = place.partition("#")
         path = base / folder if (base / folder).exists() else None
         if path is None and "/" in folder and not folder.startswith((".", "/")):
-            path = _snapshot(folder)
+            try:
+                path = _snapshot(folder)
+            except GrounderError:
+                hub = f", and the hub could not give {folder!r}"
         if path is not None and (path / inside).is_dir():
             return path / inside
     raise GrounderError(
-        f"The diffusion model {name!r} lacks its {part}: there is no folder {places[0]!r} in it."
+        f"The diffusion model {name!r} lacks its {part}: there is no folder {places[0]!r} in it{hub}."
     )
 
 

@@ -7,6 +7,7 @@ plain BERT, and is loaded as one. Knows nothing of images.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import torch
 
 from foveate.tools.grounding.diffusion.protocol import EncodedText, Token
 from foveate.tools.grounding.errors import GrounderError
+
+
+_FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/'\"]+/)+")
 
 
 class TextEncoder:
@@ -30,6 +34,7 @@ class TextEncoder:
             raise GrounderError(
                 f"The text encoder in {model_folder.name!r} is a {kind!r}; CLIP and BERT work."
             )
+        need_weights(model_folder, ("*model*.safetensors", "pytorch_model*.bin"), "text encoder")
         try:
             self.tokenizer: Any = (
                 _bert_tokenizer(tokenizer_folder)
@@ -109,9 +114,17 @@ def shorten(text: str, limit: int = 40) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def need_weights(folder: Path, patterns: Sequence[str], part: str) -> None:
+    """Raises GrounderError when a part's folder has none of these files."""
+    if not any(True for pattern in patterns for _ in folder.glob(pattern)):
+        raise GrounderError(f"The diffusion model lacks its {part}'s weights: none are in {_tail(folder)}.")
+
+
 def _tail(path: Path) -> str:
     return "/".join(path.parts[-3:])
 
 
 def first_line(fault: BaseException) -> str:
-    return shorten(str(fault).strip().split("\n")[0] or type(fault).__name__, 160)
+    """What a library's error says first, without the folders of this machine."""
+    said = str(fault).strip().split("\n")[0] or type(fault).__name__
+    return shorten(_FOLDERS.sub("", said), 160)
