@@ -64,7 +64,7 @@ readme-picture: $(VENV)/.foveate  ## make docs/answer.png, the picture in the RE
 	  --window-size=1200,$(HEIGHT) --screenshot=docs/answer.png file://$(abspath $(OUT))/readme/index.html
 	$(BIN)/python -c 'from PIL import Image; Image.open("docs/answer.png").convert("RGB").quantize(256).save("docs/answer.png", optimize=True)'
 
-check-vllm: $(VENV)/.foveate  ## serve the pocket model with vLLM (own environment) and ask it the same question
+check-vllm: $(VENV)/.foveate  ## serve the pocket model with vLLM (own environment), ask it the same questions, test semantic sampling
 	bash scripts/check_vllm.sh
 
 clean:  ## remove what make made, except .venv

