@@ -107,10 +107,11 @@ def scored(samples: Sequence[Scored]) -> ProbMedScore:
     answered at all (the model failed) is left out.
     """
     seen: Counter[str] = Counter()
-    asked: dict[str, set[str]] = {}
+    asked: dict[str, dict[str, set[str]]] = {}
     for sample in samples:
-        asked.setdefault(sample.cluster, set()).add(sample.filters["qa_type"])
-    whole = {c for c, kinds in asked.items() if all(kind.replace("_gt", "_hallu") in kinds for kind in kinds)}
+        filters = sample.filters
+        asked.setdefault(sample.cluster, {}).setdefault(filters["category"], set()).add(filters["qa_type"])
+    whole = {image for image, parts in asked.items() if all(map(_paired, parts.values()))}
     answers = []
     for sample in (sample for sample in samples if sample.cluster in whole):
         seen[sample.id] += 1
@@ -118,6 +119,14 @@ def scored(samples: Sequence[Scored]) -> ProbMedScore:
         right = sample.values["accuracy"] == 1.0
         answers.append(Answered(image, sample.filters["image_type"], sample.filters["qa_type"], right))
     return probmed_score(answers)
+
+
+def _paired(kinds: set[str]) -> bool:
+    """Whether an image's questions of a category are all there: each true one has its twin."""
+    true = {kind for kind in kinds if "_gt" in kind}
+    return kinds in ({"abnormality"}, {"entity_hallu"}) or kinds == true | {
+        kind.replace("_gt", "_hallu") for kind in true
+    }
 
 
 def _of(category: str, twins: bool) -> Callable[[Sequence[Scored]], float]:
