@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
-from foveate.agent.service import health, problems, routes, routes_chat, routes_pictures
+from foveate.agent.service import health, problems, routes, routes_chat, routes_page, routes_pictures
 from foveate.agent.service.bodies import BodyLimits
 from foveate.agent.service.caller import Rates
 from foveate.agent.service.core import MakeAgent, agent_of, running
@@ -52,7 +52,7 @@ def create_app(settings: Settings, make_agent: MakeAgent = agent_of) -> FastAPI:
         redoc_url=None,
     )
     app.state.rates = Rates(settings.bounds.rate)
-    for part in (routes, routes_pictures, routes_chat, health):
+    for part in (routes, routes_pictures, routes_chat, health, routes_page):
         app.include_router(part.router)
     problems.install(app)
     app.add_middleware(BodyLimits, bounds=settings.bounds)
