@@ -17,6 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
+from pydantic import Field
 
 from foveate.agent.models.errors import ModelError
 
@@ -24,7 +25,8 @@ from foveate.agent.models.errors import ModelError
 class ScriptedChatModel(BaseChatModel):
     """Replays `replies`, AIMessages in order. Raises ModelError when the script is at its end."""
 
-    replies: list[AIMessage]
+    # not in its representation: LangChain makes one for its callbacks, which costs seconds for a long trace
+    replies: list[AIMessage] = Field(repr=False)
 
     @classmethod
     def from_file(cls, path: Path) -> "ScriptedChatModel":

@@ -1,19 +1,21 @@
 """A chat model behind an OpenAI-compatible server: vLLM, transformers serve, llama.cpp, OpenAI itself.
 
-A thin layer over langchain-openai: never streams, sends images as data URLs, and turns every failure into a
-ModelError of one sentence that holds no key. Knows no graph; what a reply means is `parsing.py`.
+A thin layer over langchain-openai: streams only where somebody listens, sends images as data URLs, and turns
+every failure into a ModelError of one sentence that holds no key. Knows no graph; what a reply means is
+`parsing.py`.
 """
 
 import json
 import os
 import re
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import Field, SecretStr
 
@@ -70,7 +72,7 @@ class ServerChatModel(ChatOpenAI):
             temperature=temperature,
             timeout=timeout,
             max_retries=MAX_RETRIES,
-            disable_streaming=True,
+            stream_usage=True,
             use_responses_api=False,
             decoding=decoding,
             **limit,
@@ -106,6 +108,32 @@ class ServerChatModel(ChatOpenAI):
         messages, kwargs = self._prepared(messages, kwargs)
         try:
             return _with_a_choice(await super()._agenerate(messages, stop, run_manager, **kwargs))
+        except Exception as error:
+            raise self._translated(error) from None
+
+    def _stream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> Iterator[ChatGenerationChunk]:
+        messages, kwargs = self._prepared(messages, kwargs)
+        some = False
+        try:
+            for chunk in super()._stream(messages, *args, **kwargs):
+                some = True
+                yield chunk
+            _with_a_chunk(some)
+        except Exception as error:
+            raise self._translated(error) from None
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        messages, kwargs = self._prepared(messages, kwargs)
+        some = False
+        try:
+            async for chunk in super()._astream(messages, *args, **kwargs):
+                some = True
+                yield chunk
+            _with_a_chunk(some)
         except Exception as error:
             raise self._translated(error) from None
 
@@ -155,6 +183,11 @@ def _with_a_choice(result: ChatResult) -> ChatResult:
     if not result.generations:
         raise ValueError("no choices")
     return result
+
+
+def _with_a_chunk(some: bool) -> None:
+    if not some:
+        raise ValueError("no choices")
 
 
 def _server_body(name: str, max_tokens: int) -> dict[str, Any]:

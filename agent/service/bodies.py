@@ -28,35 +28,47 @@ class BodyLimits:
             return
         limit = self._limit(scope["path"])
         refusal = _refused(scope, limit)
-        started = False
-
-        async def counted() -> Message:
-            nonlocal limit
-            message = await receive()
-            limit -= len(message.get("body", b""))
-            if limit < 0:
-                raise Problem("too-large", _said(self._limit(scope["path"])))
-            return message
-
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        if refusal is None:
-            try:
-                await self._app(scope, counted, noted)
-                return
-            except Problem as problem:
-                if started:
-                    raise
-                refusal = problem
-        await refusal.response(scope["path"])(scope, receive, send)
+        if refusal is not None:
+            await refusal.response(scope["path"])(scope, receive, send)
+            return
+        gate = _Gate(scope, receive, send, limit)
+        try:
+            await self._app(scope, gate.receive, gate.send)
+        except _TooLarge:
+            await gate.refuse()
 
     def _limit(self, path: str) -> int:
         if _UPLOAD.match(path):
             return self._bounds.upload
         return self._bounds.chat_body if path == "/v1/chat/completions" else self._bounds.body
+
+
+class _Gate:
+    """Counts a body; once it is too large, whatever the app makes of the cut body becomes the refusal."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
+        self._scope, self._receive, self._send, self._limit = scope, receive, send, limit
+        self._left, self._started, self._refused = limit, False, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise _TooLarge
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self._left < 0 and not self._started:
+            await self.refuse()
+        if not self._refused:
+            self._started = True
+            await self._send(message)
+
+    async def refuse(self) -> None:
+        if not (self._started or self._refused):
+            self._refused = True
+            response = Problem("too-large", _said(self._limit)).response(self._scope["path"])
+            await response(self._scope, self._receive, self._send)
 
 
 def _refused(scope: Scope, limit: int) -> Problem | None:

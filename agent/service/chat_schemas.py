@@ -11,7 +11,7 @@ PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAFUlEQVR4nGNoIAAYRhWMKhhVMJwUAABQ"
     "9IABQ0U6gAAAAABJRU5ErkJggg=="
 )
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "model": "foveate",
     "messages": [
         {

@@ -173,6 +173,7 @@ def agent_of(settings: Settings, store: ImageStore, saver: BaseCheckpointSaver[A
         settings.budget,
         store,
         checkpointer=saver,
+        decoding=settings.decoding,
     )
 
 

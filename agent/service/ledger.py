@@ -141,8 +141,12 @@ class Ledger:
         sql = "SELECT * FROM turns WHERE session = ? ORDER BY number"
         return [_turn(row) for row in await self.database.fetch(sql, session)]
 
+    async def is_running(self, session: str) -> bool:
+        sql = "SELECT 1 AS one FROM turns WHERE session = ? AND status = 'running'"
+        return bool(await self.database.fetch(sql, session))
+
     async def running(self, server: str | None = None) -> list[Row]:
-        """Running turns of a server, or of all but live ones' choice: the caller compares `server`."""
+        """Running turns of one server, or of all."""
         rows = await self.database.fetch("SELECT * FROM turns WHERE status = 'running'")
         return [_turn(row) for row in rows if server is None or row["server"] == server]
 

@@ -122,7 +122,9 @@ def _stored(store: ImageStore, image_id: str, plane: str, index: int) -> np.ndar
 @cache
 def _files() -> dict[str, bytes]:
     folder = files("foveate.agent") / "service" / "page"
-    return {item.name: item.read_bytes() for item in folder.iterdir() if "." + item.name.split(".")[-1] in TYPES}
+    return {
+        item.name: item.read_bytes() for item in folder.iterdir() if "." + item.name.split(".")[-1] in TYPES
+    }
 
 
 def _file(name: str) -> Response:

@@ -54,6 +54,7 @@ class Settings:
     model: str = "pocket"
     base_url: str | None = None
     grounder: str = "pocket"
+    decoding: str = "default"
     use_tools: bool = True
     budget: Budget = field(default_factory=Budget)
     bounds: Bounds = field(default_factory=Bounds)

@@ -113,6 +113,11 @@ class Turns:
 
     async def _given(self, session: str, question: Question) -> AgentState:
         """The graph's input; everything a client can get wrong is refused here. Raises Problem."""
+        if await self._ledger.is_running(session):
+            raise _busy()
+        return await self._input(session, question)
+
+    async def _input(self, session: str, question: Question) -> AgentState:
         rows = await self._ledger.images(session)
         known = (await self.agent.graph.aget_state(self.config(session))).values
         return await asyncio.to_thread(opened, self.agent, self._images, rows, known, question)
@@ -122,9 +127,7 @@ class Turns:
         try:
             number = await self._ledger.begin_turn(session, request, self.server)
         except Conflict:
-            raise Problem(
-                "busy", "This session is answering a question; wait for its end or cancel it, then ask again."
-            ) from None
+            raise _busy() from None
         return Live(session, number, self.server)
 
     # running
@@ -253,7 +256,11 @@ class Turns:
         saved = await self.agent.graph.aget_state(self.config(session))
         if saved.metadata is not None and saved.metadata.get("turn") == number:
             return None
-        return await self._given(session, Question.model_validate(row["request"]))
+        return await self._input(session, Question.model_validate(row["request"]))
+
+
+def _busy() -> Problem:
+    return Problem("busy", "This session answers a question; wait for its end or cancel it, then ask again.")
 
 
 def _json(value: dict[str, Any] | None) -> str | None:
