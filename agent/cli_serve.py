@@ -47,6 +47,9 @@ def serve(
     base_url: Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")] = None,
     no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,
     grounder: Annotated[str, typer.Option("--grounder", help="What finds phrases.")] = "pocket",
+    decoding: Annotated[
+        str, typer.Option("--decoding", metavar="default|semsam[:…]", help="How tokens are chosen.")
+    ] = "default",
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
     max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds a question.")] = 120,
     allow_host: Annotated[
@@ -72,6 +75,7 @@ def serve(
             model=model,
             base_url=base_url,
             grounder=grounder,
+            decoding=decoding,
             use_tools=not no_tools,
             budget=Budget(steps=max_steps, seconds=max_seconds),
             hosts=tuple(allow_host or ()),

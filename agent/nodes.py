@@ -78,6 +78,7 @@ class Nodes:
                 "view": next(iter(views), state["asked"].get("view", "V0") if "asked" in state else "V0"),
             },
             usage=usage,
+            decoded=None,
             repairs=0,
             draft=None,
             answer=None,

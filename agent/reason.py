@@ -32,6 +32,7 @@ from foveate.agent.state import (
 from foveate.agent.trace import call_id
 from foveate.agent.workers import Outcome, run_all
 from foveate.tools.imaging.views import View
+from foveate.tools.semsam.counts import added
 
 MAX_KEPT_REPLY = 2_000
 """Characters of a reply that did not parse that are kept in the conversation; more cannot help to repair
@@ -102,7 +103,11 @@ class Reasoner:
             return AgentState(stopped_by="model_error", failure=_failure(outcome.error, reply))
         usage = _counted(state["usage"], reply, outcome.seconds)
         message, pending = self._canonical(state, reply, parse_reply(reply, self.profile))
-        return AgentState(messages=[message], pending=pending, usage=usage)
+        update = AgentState(messages=[message], pending=pending, usage=usage)
+        seen = reply.response_metadata.get("decoding")
+        if isinstance(seen, dict):
+            update["decoded"] = added(state.get("decoded"), seen)
+        return update
 
     def _canonical(
         self, state: AgentState, reply: AIMessage, parsed: ParsedReply

@@ -197,7 +197,13 @@ class Agent:
     def result(self, state: AgentState, begin: float) -> Result:
         """The result that a final state holds."""
         seconds = time.perf_counter() - begin
-        return Result.of(state, self.model_name, self.profile.name, seconds, decoding_report(self.model))
+        return Result.of(
+            state,
+            self.model_name,
+            self.profile.name,
+            seconds,
+            decoding_report(self.model, state.get("decoded")),
+        )
 
 
 def toolbox_of(tools: Toolbox | Sequence[BaseTool] | None) -> Toolbox | None:

@@ -68,7 +68,8 @@ class AgentState(TypedDict, total=False):
 
     `paths`: files to open first, where the graph has an opener. `start`: views to open the question with.
     `marked`: boxes of the user on the first of them. `images`: id to {name, about}. `fresh`: views that the
-    model has not been shown yet. `draft`: the best answer that did not stand. `failure`: why it was stopped.
+    model has not been shown yet. `decoded`: what semantic sampling did in this question. `draft`: the best
+    answer that did not stand. `failure`: why it was stopped.
     """
 
     question: str
@@ -84,6 +85,7 @@ class AgentState(TypedDict, total=False):
     pending: Pending
     asked: Asked
     usage: Usage
+    decoded: dict[str, Any] | None
     repairs: int
     draft: dict[str, Any] | None
     answer: dict[str, Any] | None

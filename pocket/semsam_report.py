@@ -1,9 +1,9 @@
 """What semantic sampling does for the pocket model: `python -m foveate.pocket.semsam_report`, into SEMSAM.md.
 
 Asks spatial questions about patient C with ordinary decoding and, token by token in the same run, asks each
-arm (semantic sampling, its ablations, other settings) what it would have chosen. An arm that would have chosen
-the same token at every step gives the same run, since all else is the same; the others are run for themselves.
-A cut run goes on where it was: results are kept under runs/ by the hash of the weights. Knows no tables.
+arm (semantic sampling, its ablations, other settings) what it would have chosen. An arm that would have
+chosen the same token at every step gives the same run, since all else is the same; the others are run for
+themselves. A cut run goes on where it was: results are kept under runs/ by the hash of the weights.
 """
 
 from __future__ import annotations

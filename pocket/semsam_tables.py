@@ -66,8 +66,8 @@ def _head(rows: Sequence[Row], weights: str, asked: int) -> str:
         f"Made by `python -m foveate.pocket.semsam_report` with weights `{weights}`: {len(rows)} of {asked} "
         "spatial questions about patient C (left, right, above, below, larger, side; half of the answers are "
         "yes; with tools and without).\n"
-        "Arms are paired on the same questions. An arm that would have chosen the same token at every step of "
-        f"the ordinary run is not run again ({same} of {len(checks)} checked runs were the same).\n"
+        "Arms are paired on the same questions. An arm that would have chosen the same token at every step "
+        f"of the ordinary run is not run again ({same} of {len(checks)} checked runs were the same).\n"
         "Intervals are 95 % bootstrap intervals that draw whole slices; there is one patient, so they say "
         "nothing about other patients. p is McNemar's exact test.\n\n"
         "Defaults, ours since the paper gives none: K = 16, M = 20, p = 0.95, self counted, input embedding, "
@@ -105,8 +105,8 @@ def _kinds(rows: Sequence[Row]) -> str:
 
 def _tokens(rows: Sequence[Row], arms: Mapping[str, str]) -> str:
     lines = [
-        "Along the ordinary runs, so that every arm meets the same steps. Deferred: a candidate is no content "
-        "token. Single: one candidate, so that nothing can change.",
+        "Along the ordinary runs, so that every arm meets the same steps. Deferred: a candidate is no "
+        "content token. Single: one candidate, so that nothing can change.",
         "",
         "| decoding | steps | deferred | single | changed | same word | antonym flips | runs changed |",
         "|---|---|---|---|---|---|---|---|",

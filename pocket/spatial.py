@@ -1,4 +1,4 @@
-"""Spatial questions about patient C, made from the labels: how two structures lie, which is larger, what side.
+"""Spatial questions about patient C, made from the labels: how structures lie, which is larger, which side.
 
 Half of the answers are yes. The labels stay here and never reach the agent. Knows no model and no decoding.
 """
@@ -33,7 +33,7 @@ EACH = 2
 
 @dataclass(frozen=True)
 class Spatial:
-    """One question about one slice of patient C. `truth`: whether the relation holds; for `side`, image right.
+    """One question about one slice of patient C. `truth`: the relation holds; for `side`, image right.
 
     `tools`: whether the agent may use them, or has one look.
     """

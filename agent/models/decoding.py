@@ -60,16 +60,13 @@ def read_decoding(text: str | None) -> Decoding | None:
     return Decoding(options, Path(tables[0]) if tables else None)
 
 
-def decoding_report(model: object) -> dict[str, Any] | None:
-    """How a model decoded since the last report and what that did; None where it decodes in the ordinary way.
+def decoding_report(model: object, seen: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """How a model decodes, with what was seen of it; None where it decodes in the ordinary way.
 
     A server does not tell what it did.
     """
     decoding = getattr(model, "decoding", None)
-    if not isinstance(decoding, Decoding):
-        return None
-    seen = getattr(model, "diagnostics", None)
-    return decoding.told() | (seen.take() if seen is not None else {})
+    return decoding.told() | (seen or {}) if isinstance(decoding, Decoding) else None
 
 
 def check_server(base_url: str | None, model: str, key: str, decoding: Decoding) -> None:

@@ -32,8 +32,8 @@ class HFChatModel(BaseChatModel):
     """A LangChain chat model over a transformers checkpoint in this process.
 
     `path`: a folder or a hub id. `logits_processors`: transformers LogitsProcessor objects, run on every
-    step. `temperature` 0 is greedy. `decoding` and its `table`: semantic sampling; `diagnostics` counts what
-    it did. Raises ModelError.
+    step. `temperature` 0 is greedy. `decoding` and its `table`: semantic sampling; what it did is in
+    the reply's `response_metadata["decoding"]`. Raises ModelError.
     """
 
     path: str
@@ -45,7 +45,6 @@ class HFChatModel(BaseChatModel):
     logits_processors: list[Any] = Field(default_factory=list, exclude=True)
     decoding: Any = Field(default=None, exclude=True)
     table: Any = Field(default=None, exclude=True, repr=False)
-    diagnostics: Any = Field(default=None, exclude=True, repr=False)
 
     @classmethod
     def with_decoding(
@@ -101,11 +100,22 @@ class HFChatModel(BaseChatModel):
         inputs = _inputs(ready, profile, messages, kwargs.get("tools"))
         given = int(inputs["input_ids"].shape[1])
         room = _room(ready, given, int(kwargs.get("max_tokens") or self.max_new_tokens))
-        tokens = self._decode(ready, inputs, room, stop)
+        seen = self._diagnostics(ready)
+        if not ready.turn.acquire(timeout=self.max_seconds or -1):
+            raise ModelError("the model was busy with other questions for too long; ask again")
+        try:
+            tokens = self._decode(ready, inputs, room, stop, seen)
+        finally:
+            ready.turn.release()
         new = tokens if ready.model.config.is_encoder_decoder else tokens[given:]
-        return _result(ready, profile, new, given, room, self.path, stop)
+        result = _result(ready, profile, new, given, room, self.path, stop)
+        if seen is not None:
+            result.generations[0].message.response_metadata["decoding"] = seen.report()
+        return result
 
-    def _decode(self, ready: Loaded, inputs: Any, room: int, stop: list[str] | None) -> list[int]:
+    def _decode(
+        self, ready: Loaded, inputs: Any, room: int, stop: list[str] | None, seen: Any = None
+    ) -> list[int]:
         import torch
         from transformers import LogitsProcessorList
 
@@ -123,7 +133,9 @@ class HFChatModel(BaseChatModel):
                 **inputs,
                 max_new_tokens=room,
                 max_time=self.max_seconds,
-                logits_processor=LogitsProcessorList([*self.logits_processors, *self._rescorer(temperature)]),
+                logits_processor=LogitsProcessorList(
+                    [*self.logits_processors, *self._rescorer(temperature, seen)]
+                ),
                 **sampling,
             )
         return [int(token) for token in out[0]]
@@ -137,26 +149,25 @@ class HFChatModel(BaseChatModel):
         }
         return self.model_copy(update=how)
 
-    def _rescorer(self, temperature: float) -> list[Any]:
+    def _rescorer(self, temperature: float, seen: Any) -> list[Any]:
         """Semantic sampling as a logits processor, if it is wanted."""
         if self.decoding is None:
             return []
-        from foveate.tools.semsam.diagnostics import Diagnostics
-        from foveate.tools.semsam.hf import SemSamLogitsProcessor, beam_free
+        from foveate.tools.semsam.hf import SemSamLogitsProcessor
 
-        ready = self.loaded()
+        heat, options = temperature or 1.0, self.decoding.options
+        return [SemSamLogitsProcessor(self.table, options, temperature=heat, diagnostics=seen)]
+
+    def _diagnostics(self, ready: Loaded) -> Any:
+        """Counts what semantic sampling does in one reply; None without it. Raises OptionError for beams."""
+        if self.decoding is None:
+            return None
+        from foveate.tools.semsam.diagnostics import Diagnostics
+        from foveate.tools.semsam.hf import beam_free
+
         beam_free(ready.model.generation_config)
-        if self.diagnostics is None:
-            tokenizer = ready.processor.tokenizer
-            self.diagnostics = Diagnostics(self.table, lambda token: str(tokenizer.decode([token])))
-        return [
-            SemSamLogitsProcessor(
-                self.table,
-                self.decoding.options,
-                temperature=temperature or 1.0,
-                diagnostics=self.diagnostics,
-            )
-        ]
+        tokenizer = ready.processor.tokenizer
+        return Diagnostics(self.table, lambda token: str(tokenizer.decode([token])))
 
 
 def _inputs(ready: Loaded, profile: Profile, messages: list[BaseMessage], tools: Any) -> Any:

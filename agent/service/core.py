@@ -98,6 +98,14 @@ class Core:
             with contextlib.suppress(Problem):
                 await self.delete_session(session)
 
+    async def tidy(self) -> None:
+        """What a crash may have left, looked for once, beside the service."""
+        try:
+            await self.finish_deletes()
+            await self.sweep()
+        except Exception as error:
+            self.watch.failure("tidy", error)
+
     async def sweep(self) -> None:
         """Removes blobs that no session has, as a crash between writing and recording leaves them."""
         for blob in await asyncio.to_thread(self.store.list):
@@ -131,14 +139,16 @@ async def _opened(
     except BaseException:
         await database.close()
         raise
+    upkeep: asyncio.Task[None] | None = None
     try:
         await core.turns.start()
         if not database.shared and settings.images is None:
             await asyncio.to_thread(_sweep_parts, core.store)
-            await core.sweep()
-        await core.finish_deletes()
+        upkeep = asyncio.create_task(core.tidy())
         yield core
     finally:
+        if upkeep is not None:
+            upkeep.cancel()
         await core.turns.stop()
         await core.decoders.close()
         await database.close()

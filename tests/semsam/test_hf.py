@@ -13,6 +13,7 @@ from foveate.agent.models.hf import HFChatModel
 from foveate.tools.semsam.build import build_table
 from foveate.tools.semsam.checkpoint import load_tokenizer
 from foveate.tools.semsam.core import Plan, decide, rescore
+from foveate.tools.semsam.counts import added
 from foveate.tools.semsam.diagnostics import Diagnostics
 from foveate.tools.semsam.hf import SemSamLogitsProcessor
 from foveate.tools.semsam.options import OptionError, Options
@@ -132,9 +133,23 @@ def test_the_chat_model_decodes_so(tiny_qwen: Path) -> None:
     assert limit.invoke("Where?").content == plain.invoke("Where?").content
     drawn = chat_model(f"hf:{tiny_qwen}", max_tokens=8, decoding="semsam:mode=softmax,p=1,tau=2")
     assert isinstance(drawn, HFChatModel)
-    first = drawn.invoke("Where?").content
-    assert drawn.invoke("Where?").content == first
-    assert drawn.diagnostics.report()["steps"] == 16
+    first = drawn.invoke("Where?")
+    assert drawn.invoke("Where?").content == first.content
+    assert first.response_metadata["decoding"]["steps"] == 8
+    assert "decoding" not in plain.invoke("Where?").response_metadata
+
+
+def test_reports_of_replies_add_up() -> None:
+    one = {
+        "steps": 4, "deferred": 1, "deferral_rate": 0.25, "deferred_by": {"digit": 1}, "single": 1,
+        "changed": 2,
+        "changed_to": [{"from": "a", "to": "b", "count": 2}], "same_word": 0, "antonym_flips": 0, "flips": [],
+    }  # fmt: skip
+    assert added(None, one) == one
+    both = added(one, {**one, "deferred_by": {"space": 1}})
+    assert both["steps"] == 8 and both["deferral_rate"] == 0.25
+    assert both["deferred_by"] == {"digit": 1, "space": 1}
+    assert both["changed_to"] == [{"from": "a", "to": "b", "count": 4}]
 
 
 def test_a_checkpoint_that_wants_beams_is_refused(tiny_qwen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
