@@ -7,7 +7,7 @@ Knows no messages.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ _LOADING = threading.Lock()
 
 @dataclass
 class Loaded:
-    """A model in memory. `ends` are token ids that end a reply, `trims` those to leave out of its text."""
+    """A model in memory. `ends` are token ids that end a reply, `trims` those to leave out of its text.
+
+    One reply at a time, under `turn`: some families keep the positions of the running reply in the model
+    itself (`rope_deltas` of the Qwen-VL family), where two at once would mix."""
 
     model: Any
     processor: Any
@@ -28,6 +31,7 @@ class Loaded:
     context: int
     ends: frozenset[int]
     trims: frozenset[int]
+    turn: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
 
 def load(path: str, device: str) -> Loaded:
