@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from foveate.agent import cli_eval, cli_serve
+from foveate.agent import cli_chat, cli_eval, cli_serve
 from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
 
 app = typer.Typer(
@@ -210,6 +210,7 @@ def build(
 cli_eval.add_commands(app)
 
 
+app.command()(cli_chat.chat)
 app.command()(cli_serve.serve)
 app.add_typer(cli_serve.keys_app)
 

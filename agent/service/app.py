@@ -50,6 +50,7 @@ def create_app(settings: Settings, make_agent: MakeAgent = agent_of) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
+        form_limits={"max_files": settings.bounds.files, "max_fields": 10},
     )
     app.state.rates = Rates(settings.bounds.rate)
     for part in (routes, routes_pictures, routes_chat, health, routes_page):

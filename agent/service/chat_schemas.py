@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_MESSAGES = 400
-PIXEL = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAFUlEQVR4nGNoIAAYRhWMKhhVMJwUAABQ"
-    "9IABQ0U6gAAAAABJRU5ErkJggg=="
+DISC = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAAAAACPAi4CAAAAbklEQVR42u2WQQ7AIAgEhfQxPsLn8zBPvdSmC7Hehp"
+    "Os7gQiMVpve+ENAAAAvwCuzKFxL2Lds563vyK85n9kGcAQuRf9i3L6GofUGGUACUBI7XgLoRRZQYhctxDfFVnmh7L5"
+    "JjLKAAAAAAAAQCUm3roMH59TokIAAAAASUVORK5CYII="
 )
 EXAMPLE: dict[str, Any] = {
     "model": "foveate",
@@ -18,7 +20,7 @@ EXAMPLE: dict[str, Any] = {
             "role": "user",
             "content": [
                 {"type": "text", "text": "Is there a nodule? Where?"},
-                {"type": "image_url", "image_url": {"url": PIXEL}},
+                {"type": "image_url", "image_url": {"url": DISC}},
             ],
         }
     ],

@@ -107,6 +107,7 @@ class SqliteDatabase:
         return counts
 
     async def prune(self, thread: str) -> None:
+        await self.saver.settled()
         newest = "(SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ?)"
         await self.run(
             (f"DELETE FROM writes WHERE thread_id = ? AND checkpoint_id < {newest}", (thread, thread)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -82,7 +83,8 @@ def _store(core: Core) -> None:
         if core.store.blobs.read(name) != probe:
             raise Problem("store", "the image store gives back something else than was put in")
     finally:
-        core.store.blobs.remove(name)
+        with contextlib.suppress(KeyError):  # the sweep at a start may come first
+            core.store.blobs.remove(name)
 
 
 def _model(core: Core) -> None:

@@ -28,6 +28,8 @@ class SessionImages:
     async def add(self, session: str, images: list[SourceImage]) -> list[dict[str, Any]]:
         """Stores them; the records of those images in the session. Raises Problem."""
         async with self._adding, self._ledger.database.lock(f"session {session}"):
+            if not await self._ledger.exists(session):
+                raise Problem("not-found", "The session was deleted while the image was opened.")
             there = [row["image"] for row in await self._ledger.images(session)]
             ids = [await asyncio.to_thread(lambda image: image.id, image) for image in images]
             if len({*there, *ids}) > MAX_IMAGES:
@@ -42,8 +44,9 @@ class SessionImages:
 
     async def drop(self, session: str) -> None:
         """Removes the session's images, and from the store those that no other session has."""
-        rows = await self._ledger.images(session)
-        await self._ledger.drop_images(session)
+        async with self._ledger.database.lock(f"session {session}"):
+            rows = await self._ledger.images(session)
+            await self._ledger.drop_images(session)
         for row in rows:
             await self.drop_unused(row["image"])
 

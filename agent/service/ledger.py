@@ -61,6 +61,10 @@ class Ledger:
         )
         return rows[0] if rows else None
 
+    async def exists(self, session: str) -> bool:
+        sql = "SELECT 1 AS one FROM sessions WHERE id = ? AND deleting = 0"
+        return bool(await self.database.fetch(sql, session))
+
     async def sessions(self, owner: str, limit: int, before: float) -> list[Row]:
         """The newest first."""
         return await self.database.fetch(
@@ -119,15 +123,18 @@ class Ledger:
     # turns
 
     async def begin_turn(self, session: str, request: dict[str, Any], server: str) -> int:
-        """The number of the new running turn. Raises Conflict when one runs already."""
-        await self.database.run(
+        """The number of the new running turn, 0 when the session is gone. Raises Conflict when one runs."""
+        counts = await self.database.run(
             (
                 "INSERT INTO turns SELECT ?, coalesce(max(number), 0) + 1, 'running', ?, ?, 0, ?, NULL, NULL,"
-                " NULL FROM turns WHERE session = ?",
-                (session, json.dumps(request), server, time.time(), session),
+                " NULL FROM turns WHERE session = ?"
+                " HAVING EXISTS (SELECT 1 FROM sessions WHERE id = ? AND deleting = 0)",
+                (session, json.dumps(request), server, time.time(), session, session),
             ),
             ("UPDATE sessions SET updated = ? WHERE id = ?", (time.time(), session)),
         )
+        if counts[0] == 0:
+            return 0
         rows = await self.database.fetch("SELECT max(number) AS n FROM turns WHERE session = ?", session)
         return int(rows[0]["n"])
 

@@ -128,6 +128,8 @@ class Turns:
             number = await self._ledger.begin_turn(session, request, self.server)
         except Conflict:
             raise _busy() from None
+        if number == 0:
+            raise Problem("not-found", "The session was deleted.")
         return Live(session, number, self.server)
 
     # running

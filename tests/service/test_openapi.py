@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from ..agent.scripted import ScriptedModel
 from .conftest import FOUND, draw
 from .server import Client, serving
 
-TYPES = ("image/png", "text/event-stream", "text/plain", "application/json", "application/problem+json")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,13 @@ def _given(operation: Any) -> Any:
     from hypothesis import given
 
     return given(case=operation.as_strategy())
+
+
+@pytest.mark.slow
+def test_the_documents_python_runs() -> None:
+    code = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "service.md").read_text(), re.S | re.M)
+    done = subprocess.run(
+        [sys.executable, "-c", code[0]], cwd=ROOT, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    assert "answer" in done.stdout.splitlines()
