@@ -6,7 +6,7 @@ Knows no benchmark. The parts that a task does not bring are those of its kind o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foveate.evals.contract import (
@@ -17,7 +17,6 @@ from foveate.evals.contract import (
     Prediction,
     Question,
     Reading,
-    Scored,
     Target,
     TaskInfo,
 )  # fmt: skip
@@ -33,17 +32,6 @@ Scorer = Callable[[Question, Reading, Target, Judge | None], Mapping[str, float]
 def by_kind(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
     """The values of the question's kind of answer; no judge is asked."""
     return kinds.score(question, reading, target)
-
-
-def within(metric: Metric, name: str, **filters: str) -> Metric:
-    """The mean of the metric over the samples with these filters, under a name of its own."""
-
-    def over(samples: Sequence[Scored]) -> float:
-        kept = [s for s in samples if all(s.filters.get(key) == value for key, value in filters.items())]
-        values = [s.values[metric.name] for s in kept if metric.name in s.values]
-        return sum(values) / len(values) if values else float("nan")
-
-    return replace(metric, name=name, over=over)
 
 
 BOX_METRICS = (

@@ -7,7 +7,7 @@ options in several orders and the vote is scored too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -16,18 +16,21 @@ import numpy as np
 from foveate import prompts
 from foveate.evals.contract import (
     Items,
+    Judge,
     LoadOptions,
     MadeImage,
     Metric,
     Published,
     Question,
+    Reading,
     Scored,
     Target,
     TaskInfo,
     hashed,
 )
 from foveate.evals.metrics.choices import Choice, vote
-from foveate.evals.tasks.base import ACCURACY, LoadedTask, within
+from foveate.evals.scoring import kinds
+from foveate.evals.tasks.base import ACCURACY, LoadedTask
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import bytes_image
 from foveate.evals.tasks.reading import read_parquet
@@ -157,12 +160,20 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
+def score(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
+    """Accuracy in the given order of the options, also by number of frames; other orders only vote."""
+    right = kinds.score(question, reading, target)["accuracy"]
+    if question.filters["order"] != "0":
+        return {"other_orders": right}
+    return {"accuracy": right, f"accuracy frames={question.filters['frames']}": right}
+
+
 METRICS = (
-    within(ACCURACY, "accuracy", order="0"),
+    ACCURACY,
     Metric("vote_accuracy", lambda samples: _mean([float(right) for right, _ in _votes(samples)]),
            meaning="majority over orders of the options; a tie is wrong"),
     Metric("order_agreement", lambda samples: _mean([share for _, share in _votes(samples)]), better=None,
            meaning="share of orders that chose the majority's option"),
-    *(within(Metric("accuracy"), f"accuracy frames={n}", order="0", frames=str(n)) for n in range(2, 6)),
+    *(Metric(f"accuracy frames={frames}") for frames in range(2, 6)),
 )  # fmt: skip
-TASKS = (LoadedTask(INFO, METRICS, load),)
+TASKS = (LoadedTask(INFO, METRICS, load, scorer=score),)

@@ -7,28 +7,30 @@ format is not published, so numbers here stand beside the published ones and are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from foveate.evals.contract import (
     Items,
+    Judge,
     LoadOptions,
     MadeImage,
     Metric,
     Published,
-    Question,
+    Reading,
     Scored,
     Target,
     TaskInfo,
     hashed,
 )  # fmt: skip
-from foveate.evals.tasks.base import ACCURACY, LoadedTask, within
+from foveate.evals.contract import Question as Asked
+from foveate.evals.scoring import kinds
+from foveate.evals.tasks.base import LoadedTask
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.labelled import LabelledVolume, open_labelled, read_names
-from foveate.evals.tasks.mis_ground_items import Factors, questions
-from foveate.evals.tasks.mis_ground_items import Question as Form
+from foveate.evals.tasks.mis_ground_items import Factors, Question, questions
 from foveate.evals.tasks.mis_ground_pictures import pictures
 from foveate.evals.tasks.mis_ground_words import question_text
 from foveate.evals.tasks.pictures import picture_source
@@ -102,10 +104,10 @@ def load(folder: Path, options: LoadOptions) -> Items:
     return intake.items(folder)
 
 
-def _question(volume: LabelledVolume, form: Form, key: str) -> Question:
+def _question(volume: LabelledVolume, form: Question, key: str) -> Asked:
     item = form.item
     count = 1 if form.control == "text" else len(item.slices)
-    return Question(
+    return Asked(
         id=f"{NAME}/{form.id}",
         images=tuple(
             MadeImage(f"{key} {form.id} {place} {DRAWING}", partial(_picture, volume, form, place))
@@ -123,7 +125,7 @@ def _question(volume: LabelledVolume, form: Form, key: str) -> Question:
     )  # fmt: skip
 
 
-def _picture(volume: LabelledVolume, form: Form, place: int) -> SourceImage:
+def _picture(volume: LabelledVolume, form: Question, place: int) -> SourceImage:
     """One picture of a question; text alone is asked with a black square, for the agent needs an image."""
     from PIL import Image
 
@@ -161,11 +163,30 @@ def _per_kind(options: LoadOptions) -> int:
     return int(value)
 
 
+FACTORS = {
+    "relation": ("direction", "picture", "area", "across"),
+    "convention": ("viewing", "storage"),
+    "mark": ("none", "mask", "box", "point", "letter"),
+    "terms": ("anatomical", "colloquial"),
+    "plane": ("axial", "coronal", "sagittal"),
+    "modality": ("CT", "MR"),
+}
+CONTROLS = {"blank": "blank_accuracy", "text": "text_only_accuracy"}
+
+
+def score(question: Asked, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
+    """Accuracy, also by level of each factor; that of the controls has names of its own."""
+    right = kinds.score(question, reading, target)["accuracy"]
+    if question.filters["control"] in CONTROLS:
+        return {CONTROLS[question.filters["control"]]: right}
+    return {"accuracy": right, **{f"accuracy {name}={question.filters[name]}": right for name in FACTORS}}
+
+
 def consistency(samples: Sequence[Scored]) -> float:
     """Share of pairs, of those asked in both forms with a picture, in which both answers are right."""
     pairs: dict[str, list[float]] = {}
     for sample in samples:
-        if sample.group is not None and sample.filters.get("control") == "none":
+        if sample.group is not None and "accuracy" in sample.values:
             pairs.setdefault(sample.group, []).append(sample.values["accuracy"])
     both = [min(values) for values in pairs.values() if len(values) > 1]
     return sum(both) / len(both) if both else float("nan")
@@ -177,24 +198,12 @@ def yes_rate(samples: Sequence[Scored]) -> float:
     return sum(said) / len(said) if said else float("nan")
 
 
-_ONE = Metric("accuracy")
 METRICS = (
-    replace(within(ACCURACY, "accuracy", control="none"), meaning="with the picture; chance is 0.5"),
+    Metric("accuracy", official=True, meaning="with the picture; chance is 0.5"),
     Metric("pair_consistency", consistency, meaning="both forms right; chance is 0.25"),
-    within(_ONE, "blank_accuracy", control="blank"),
-    within(_ONE, "text_only_accuracy", control="text"),
+    Metric("blank_accuracy", meaning="the same questions on a gray picture"),
+    Metric("text_only_accuracy", meaning="the same questions without the picture"),
     Metric("yes_rate", yes_rate, better=None, meaning="yes among the answers read; 0.5 is right"),
-    *(
-        within(_ONE, f"accuracy {name}={level}", control="none", **{name: level})
-        for name, levels in (
-            ("relation", ("direction", "picture", "area", "across")),
-            ("convention", ("viewing", "storage")),
-            ("mark", ("none", "mask", "box", "point", "letter")),
-            ("terms", ("anatomical", "colloquial")),
-            ("plane", ("axial", "coronal", "sagittal")),
-            ("modality", ("CT", "MR")),
-        )
-        for level in levels
-    ),
+    *(Metric(f"accuracy {name}={level}") for name, levels in FACTORS.items() for level in levels),
 )
-TASKS = (LoadedTask(INFO, METRICS, load, folder="", unless="volume"),)
+TASKS = (LoadedTask(INFO, METRICS, load, scorer=score, folder="", unless="volume"),)

@@ -8,7 +8,7 @@ models know; knows no model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +19,18 @@ from foveate.evals.contract import (
     AnswerKind,
     FileImage,
     Items,
+    Judge,
     LoadOptions,
     Metric,
     Question,
+    Reading,
     Region,
     Target,
     TaskInfo,
     hashed,
 )  # fmt: skip
-from foveate.evals.tasks.base import ABSENCE_METRICS, ACCURACY, BOX_METRICS, LoadedTask, chosen, within
+from foveate.evals.scoring import kinds
+from foveate.evals.tasks.base import ABSENCE_METRICS, BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.labelled import LabelledVolume, open_labelled, read_names
 from foveate.evals.tasks.pocket_names import label_numbers, single_structures
@@ -132,7 +135,7 @@ def _relations(rng: np.random.Generator, here: dict[str, Extent]) -> Iterator[As
 
 def _filters(asked: Asked) -> dict[str, str]:
     kind = "absent" if asked.asked == "where" and not asked.truth else asked.asked
-    return {"asked": kind, "structure": asked.a, "kind": "relation" if asked.b else kind}
+    return {"asked": kind, "structure": asked.a}
 
 
 def _kind(asked: str) -> AnswerKind:
@@ -149,11 +152,28 @@ def _target(asked: Asked, index: int) -> Target:
     return Target(answer="yes" if asked.truth else "no")
 
 
+NAMED = {
+    "present": ("presence_acc", "accuracy"),
+    "left_of": ("relation_acc", "accuracy"),
+    "above": ("relation_acc", "accuracy"),
+    "side": ("side_acc", "exact_match"),
+}
+
+
+def score(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
+    """The values of the question's kind, those of yes, no and sides under names of their own too."""
+    values = dict(kinds.score(question, reading, target))
+    if question.filters["asked"] in NAMED:
+        name, value = NAMED[question.filters["asked"]]
+        values[name] = values[value]
+    return values
+
+
 METRICS = (
     *BOX_METRICS,
     *ABSENCE_METRICS,
-    within(ACCURACY, "presence_acc", asked="present"),
-    within(ACCURACY, "relation_acc", kind="relation"),
-    within(Metric("exact_match"), "side_acc", asked="side"),
+    Metric("presence_acc", meaning="whether it is visible; half of those asked for are not"),
+    Metric("relation_acc", meaning="left of and above, of structures that lie clear of each other"),
+    Metric("side_acc", meaning="image left or image right"),
 )
-TASKS = (LoadedTask(INFO, METRICS, load, read_pocket, folder=""),)
+TASKS = (LoadedTask(INFO, METRICS, load, read_pocket, score, folder=""),)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from foveate.evals.contract import Prediction, Question, Reading
 from foveate.evals.scoring.reading import read
 
-SIDES = {"image left": "left", "image right": "right"}
+SIDES = {"image left": "left", "image right": "right", "image middle": "middle"}
 RELATIONS = {"left_of": "left of", "above": "above"}
 
 
@@ -40,7 +40,7 @@ def _presence(prediction: Prediction, reading: Reading) -> Reading:
 
 
 def _side(prediction: Prediction, reading: Reading) -> Reading:
-    """The one side that is named; naming both or neither is no answer."""
+    """The one side that is named; naming several or none is no answer."""
     named = {side for words, side in SIDES.items() if words in prediction.text.lower()}
     if len(named) != 1:
         return _unreadable("ambiguous" if named else "unparseable", "no single side is named")

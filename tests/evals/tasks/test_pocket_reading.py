@@ -17,6 +17,7 @@ def question(asked: str, kind: AnswerKind = "yes_no") -> Question:
     [
         ("The spleen is visible (E1): image right, patient left.", "read", "right"),
         ("It lies image left.", "read", "left"),
+        ("It is on the image middle (E1).", "read", "middle"),
         ("Image left or image right.", "unreadable", None),
         ("On the left.", "unreadable", None),
     ],
