@@ -162,19 +162,26 @@ def _weights() -> Iterator[Check]:
     sums = _recorded_sums(folder / "SHA256SUMS")
     for name in ("vlm", "locator"):
         yield _weights_of(folder / name, sums)
+    if (folder / "diffusion").is_dir():
+        yield _weights_of(folder / "diffusion", sums)
+    else:
+        yield Check(
+            "pocket diffusion", "note", "not trained here; --grounder diffusion wants a model of yours"
+        )
 
 
 def _weights_of(folder: Path, sums: dict[str, str]) -> Check:
     name = f"pocket {folder.name}"
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else []
     if not files:
         return Check(name, "fail", f"no weights in {folder}; install Foveate again")
-    for file in files:
-        wanted = sums.get(f"{folder.name}/{file.name}")
+    paths = [f"{folder.name}/{file.relative_to(folder).as_posix()}" for file in files]
+    for file, path in zip(files, paths, strict=True):
+        wanted = sums.get(path)
         if wanted is not None and wanted != sha256_of(file):
             return Check(name, "fail", f"{file.name} is damaged: its hash is not the recorded one")
     size = sum(file.stat().st_size for file in files) / 2**20
-    recorded = all(f"{folder.name}/{file.name}" in sums for file in files)
+    recorded = all(path in sums for path in paths)
     told = "as recorded" if recorded else "no hash is recorded"
     return Check(
         name, "ok" if recorded else "note", f"{size:.1f} MiB, sha256 {sha256_of(files[0])[:12]} {told}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from langchain_core.tools import ToolException
 
+from foveate.tools.context import ToolContext, ToolLimits
 from foveate.tools.grounding.diffusion.grounder import DiffusionGrounder
 from foveate.tools.grounding.diffusion.presence import Calibration, save_calibrations
 from foveate.tools.grounding.diffusion.protocol import Denoiser
@@ -17,7 +20,9 @@ from foveate.tools.grounding.diffusion.recipes import load_recipe
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.registry import load_grounder
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View, crop, flip_rotate, overview
+from foveate.tools.toolbox import make_tools
 
 from ..conftest import ct as ct  # the small CT of the other grounders' tests
 from .tiny import save_pipeline
@@ -149,3 +154,29 @@ def test_the_registry_knows_recipes_and_models(pipeline: Path, monkeypatch: pyte
     monkeypatch.setenv("FOVEATE_DIFFUSION", "/nowhere")
     with pytest.raises(GrounderError, match=r"foveate\.pocket\.diffusion\.train"):
         load_grounder("diffusion")
+
+
+def test_the_agents_ground_tool_takes_it_and_never_says_absent(sd: Denoiser, ct: SourceImage) -> None:
+    store, view = ImageStore(), overview(ct, 64)
+    store.put(ct)
+    made = make_tools(ToolContext(store, {"V0": view}, {}, DiffusionGrounder(sd, FAST), ToolLimits(64, 16)))
+    tool = next(t for t in made if t.name == "ground")
+
+    def ask(phrase: str) -> Any:
+        return tool.invoke({"type": "tool_call", "name": "ground", "args": {"phrase": phrase}, "id": "1"})
+
+    told = ask("nodule")
+    assert told.artifact.facts["absent"] is None and told.artifact.facts["forward_passes"] == 4
+    assert {e.score_kind for e in told.artifact.evidence} == {"relative"}
+    with pytest.raises(ToolException, match="no content words"):
+        ask("the of")
+
+
+def test_calls_made_together_do_not_mix(sd: Denoiser, ct: SourceImage) -> None:
+    view = overview(ct, 64)
+    alone = [DiffusionGrounder(sd, replace(FAST, seed=s)).ground(view, ct, ["nodule"])[0] for s in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        grounders = [DiffusionGrounder(sd, replace(FAST, seed=s)) for s in range(4)]
+        jobs = [pool.submit(grounder.ground, view, ct, ["nodule"]) for grounder in grounders]
+    for one, job in zip(alone, jobs, strict=True):
+        np.testing.assert_array_equal(one.heatmap, job.result()[0].heatmap)

@@ -140,8 +140,12 @@ def test_a_description_that_is_wrong(text: str, told: str, pipeline: Path, tmp_p
 
 @pytest.mark.parametrize(
     ("gone", "told"),
-    [("models/autoencoder.pth", "lacks its image autoencoder"), ("configs/inference.json", "no network definitions"), ("tokenizer", "lacks its tokenizer"),
-     ("models/diffusion_model.pth", "lacks its UNet")],
+    [
+        ("models/autoencoder.pth", "lacks its image autoencoder"),
+        ("models/diffusion_model.pth", "lacks its UNet"),
+        ("configs/inference.json", "no network definitions"),
+        ("tokenizer", "lacks its tokenizer"),
+    ],
 )  # fmt: skip
 def test_a_bundle_that_lacks_a_part(gone: str, told: str, bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(GrounderError, match=told):

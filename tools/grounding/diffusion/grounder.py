@@ -7,7 +7,6 @@ score decides absence.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +33,6 @@ class DiffusionGrounder:
     def __init__(self, denoiser: Denoiser, recipe: Recipe, calibration: Calibration | None = None) -> None:
         self.denoiser, self.recipe, self.calibration = denoiser, recipe, calibration
         self.name = f"diffusion:{recipe.name}@{denoiser.name}"
-        self._lock = threading.Lock()
 
     def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
         """One grounding per phrase; the time and the passes of the whole call are shared out to the first.
@@ -43,9 +41,7 @@ class DiffusionGrounder:
         """
         began = time.monotonic()
         upright, picture = self._picture(view, image)
-        # calls made together come from several threads; the taps of one must not see the other's passes
-        with self._lock:
-            found = locate(picture, phrases, self.recipe, self.denoiser)
+        found = locate(picture, phrases, self.recipe, self.denoiser)
         results = []
         for index, phrase in enumerate(phrases):
             spent = time.monotonic() - began if index == 0 else 0.0

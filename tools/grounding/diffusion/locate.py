@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from foveate.tools.grounding.diffusion.run_fast import run_fast
 from foveate.tools.grounding.diffusion.run_g2g import run_g2g
 from foveate.tools.grounding.diffusion.run_ldm import run_ldm
 from foveate.tools.grounding.errors import GrounderMemoryError
+
+# a denoiser may serve several grounders and threads, and the taps of one must not see another's passes
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def locate(picture: npt.NDArray[Any], phrases: Sequence[str], recipe: Recipe, de
     grey = grey_picture(picture, denoiser.image.latent_side)
     square = Square(grey.shape[0], grey.shape[1], denoiser.image.side, recipe.fit)
     counted = Counted(denoiser)
-    with enough_memory(denoiser, recipe), torch.inference_mode():
+    with _ONE_AT_A_TIME, enough_memory(denoiser, recipe), torch.inference_mode():
         prompts = read_prompts(phrases, recipe, counted)
         latent = counted.encode_image(square.put(grey).to(denoiser.device))
         heat, presence = _run(latent, prompts, recipe, counted)

@@ -18,6 +18,7 @@ TOLD = "foveate.json"
 NAMES = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 # of the many copies of the same weights in a hub repository, only these
 WANTED = ["*.json", "*.txt", "*model.safetensors", "pytorch_model.bin", "models/*.pt", "models/*.pth"]
+UNUSED = ["safety_checker/*", "feature_extractor/*", "image_encoder/*"]
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -104,7 +105,10 @@ def _snapshot(model: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        return Path(snapshot_download(model, allow_patterns=WANTED))
+        found = Path(snapshot_download(model, allow_patterns=WANTED, ignore_patterns=UNUSED))
+        if any(found.rglob("*model.safetensors")) or any(found.rglob("*.pt*")):
+            return found
+        return Path(snapshot_download(model, allow_patterns="*model.bin", ignore_patterns=UNUSED))
     except (OSError, ValueError, HfHubHTTPError, HFValidationError) as fault:
         raise GrounderError(
             f"There is no diffusion model {model!r}: no such folder, and the hub could not give it"

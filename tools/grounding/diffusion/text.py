@@ -17,7 +17,6 @@ import torch
 from foveate.tools.grounding.diffusion.protocol import EncodedText, Token
 from foveate.tools.grounding.errors import GrounderError
 
-
 _FOLDERS = re.compile(r"(?<![\w:/])/(?:[^\s/'\"]+/)+")
 
 
