@@ -48,6 +48,7 @@ types: $(VENV)/.foveate-test  ## mypy --strict
 
 bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
 	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
+	$(BIN)/python -m foveate.evals.bench.diffusion --out $(OUT)/bench
 
 constraints: $(VENV)/.foveate-test  ## pin what .venv holds now
 	@{ echo "# Every version that Foveate is developed and tested with; 'make constraints' writes it from .venv."; \

@@ -187,6 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-memory", action="store_true", help="leave the memory of ldm out")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
+    if options.model == parser.get_default("model") and not Path(options.model).is_dir():
+        parser.error("pocket-diffusion is not trained here; name a model with --model")
     rows = cost_rows(load_denoiser(options.model), PHRASES[: options.phrases])
     if not options.no_memory:
         with tempfile.TemporaryDirectory() as folder:
