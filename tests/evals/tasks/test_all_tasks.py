@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,9 +33,24 @@ ALL = [(name, {}) for name in TASKS] + list(PARTS)
 NAMES = [f"{name} {' '.join(part.values())}".strip() for name, part in ALL]
 
 
-def loaded(name: str, chosen: dict[str, str], root: Path) -> tuple[Task, Items]:
-    task = task_named(name)
-    return task, task.load(written(root, name), LoadOptions(chosen=chosen))
+Loading = Callable[[str, dict[str, str]], tuple[Task, Items]]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loading:
+    """Loads a set that no test changes: each is written once and loaded once a choice of options."""
+    roots: dict[str, Path] = {}
+    kept: dict[tuple[str, str], Items] = {}
+
+    def load(name: str, chosen: dict[str, str]) -> tuple[Task, Items]:
+        task, key = task_named(name), (name, json.dumps(chosen))
+        if name not in roots:
+            roots[name] = written(tmp_path_factory.mktemp(name), name)
+        if key not in kept:
+            kept[key] = task.load(roots[name], LoadOptions(chosen=chosen))
+        return task, kept[key]
+
+    return load
 
 
 def test_every_benchmark_of_the_list_is_there() -> None:
@@ -65,8 +81,8 @@ def test_an_unknown_option_is_refused(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "chosen"), ALL, ids=NAMES)
-def test_the_set_is_whole_and_json_able(name: str, chosen: dict[str, str], tmp_path: Path) -> None:
-    task, items = loaded(name, chosen, tmp_path)
+def test_the_set_is_whole_and_json_able(name: str, chosen: dict[str, str], loaded: Loading) -> None:
+    task, items = loaded(name, chosen)
     ids = [question.id for question in items.questions]
     assert ids and len(set(ids)) == len(ids) and set(items.targets) == set(ids)
     assert items.complete and {q.kind for q in items.questions} <= set(task.info.kinds)
@@ -77,8 +93,8 @@ def test_the_set_is_whole_and_json_able(name: str, chosen: dict[str, str], tmp_p
 
 
 @pytest.mark.parametrize(("name", "chosen"), ALL, ids=NAMES)
-def test_images_open_and_true_boxes_lie_on_them(name: str, chosen: dict[str, str], tmp_path: Path) -> None:
-    _, items = loaded(name, chosen, tmp_path)
+def test_images_open_and_true_boxes_lie_on_them(name: str, chosen: dict[str, str], loaded: Loading) -> None:
+    _, items = loaded(name, chosen)
     for question in items.questions:
         images = [source.open() for source in question.images]
         assert all(len(source.digest()) == 64 for source in question.images)
@@ -95,8 +111,8 @@ def check_on(image: SourceImage, region: Region) -> None:
 
 
 @pytest.mark.parametrize(("name", "chosen"), ALL, ids=NAMES)
-def test_right_answers_score_full(name: str, chosen: dict[str, str], tmp_path: Path) -> None:
-    task, items = loaded(name, chosen, tmp_path)
+def test_right_answers_score_full(name: str, chosen: dict[str, str], loaded: Loading) -> None:
+    task, items = loaded(name, chosen)
     samples = scored(task, items, judge=lambda prompt: "Score: 2")
     assert all(sample.reading.outcome in ("read", "no_box") for sample in samples)
     assert all(math.isfinite(value) for sample in samples for value in sample.values.values())
@@ -115,9 +131,9 @@ def test_right_answers_score_full(name: str, chosen: dict[str, str], tmp_path: P
 @pytest.mark.parametrize(("name", "chosen"), ALL, ids=NAMES)
 @pytest.mark.parametrize("answering", [nothing, rambling])
 def test_abstaining_and_rambling_earn_nothing(
-    name: str, chosen: dict[str, str], answering: object, tmp_path: Path
+    name: str, chosen: dict[str, str], answering: object, loaded: Loading
 ) -> None:
-    task, items = loaded(name, chosen, tmp_path)
+    task, items = loaded(name, chosen)
     samples = scored(task, items, answering)  # type: ignore[arg-type]
     found = table(task, samples)
     words = any(question.kind == "text" for question in items.questions)
@@ -129,8 +145,8 @@ def test_abstaining_and_rambling_earn_nothing(
 
 
 @pytest.mark.parametrize(("name", "chosen"), ALL, ids=NAMES)
-def test_metrics_bear_resampling(name: str, chosen: dict[str, str], tmp_path: Path) -> None:
-    task, items = loaded(name, chosen, tmp_path)
+def test_metrics_bear_resampling(name: str, chosen: dict[str, str], loaded: Loading) -> None:
+    task, items = loaded(name, chosen)
     samples = scored(task, items, judge=lambda prompt: "Score: 1")
     once, twice = table(task, samples), table(task, samples + samples)
     assert once.keys() == twice.keys()
@@ -142,7 +158,8 @@ def test_metrics_bear_resampling(name: str, chosen: dict[str, str], tmp_path: Pa
 
 @pytest.mark.parametrize("name", [n for n in TASKS if n not in ("medframeqa", "medq-bench")])
 def test_a_missing_image_stops_the_run_unless_partial(name: str, tmp_path: Path) -> None:
-    task, items = loaded(name, {}, tmp_path)
+    task = task_named(name)
+    items = task.load(written(tmp_path, name), LoadOptions())
     gone = items.questions[0].images[0].path  # type: ignore[attr-defined]
     gone.unlink()
     with pytest.raises(DataProblem, match=r"image that the record names is not there.*--partial") as caught:
@@ -161,13 +178,14 @@ def test_a_missing_image_stops_the_run_unless_partial(name: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", TASKS)
 def test_loading_twice_gives_the_same_set(name: str, tmp_path: Path) -> None:
-    task, items = loaded(name, {}, tmp_path)
+    task = task_named(name)
+    items = task.load(written(tmp_path, name), LoadOptions())
     again = task.load(tmp_path, LoadOptions())
     assert again.questions == items.questions and again.targets == items.targets
 
 
-def test_a_prediction_is_read_without_the_target(tmp_path: Path) -> None:
-    task, items = loaded("ms-cxr", {}, tmp_path)
+def test_a_prediction_is_read_without_the_target(loaded: Loading) -> None:
+    task, items = loaded("ms-cxr", {})
     question = items.questions[0]
     answer = right(question, items.targets[question.id])
     assert task.read(question, answer) == task.read(replace(question, filters={}), answer)

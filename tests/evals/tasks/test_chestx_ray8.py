@@ -9,8 +9,8 @@ import pytest
 from foveate.evals.registry import task_named
 
 from .answers import right, scored, table
+from .files import save_picture
 from .loading import boxes, edit, load, made, refused
-from .sets import save_picture
 
 LIST = "chestx-ray8/BBox_List_2017.csv"
 

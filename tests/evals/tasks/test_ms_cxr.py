@@ -10,7 +10,8 @@ import pytest
 from foveate.evals.contract import DataProblem, Items, LoadOptions
 from foveate.evals.registry import task_named
 
-from .sets import MS_CXR, ms_cxr_path, ms_cxr_rows, save_csv, save_picture, write_ms_cxr, write_ms_cxr_json
+from .files import save_csv, save_picture
+from .sets_xray import MS_CXR, ms_cxr_path, ms_cxr_rows, write_ms_cxr, write_ms_cxr_json
 
 CSV = "MS_CXR_Local_Alignment_v1.1.0.csv"
 Table = list[list[object]]
