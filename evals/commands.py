@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 from foveate.agent.cli_errors import RunError
 from foveate.agent.cli_eval import EvalOptions
 from foveate.agent.cli_images import print_json
-from foveate.evals import show
+from foveate.evals import registry, show
 from foveate.evals.contract import Items, LoadOptions, Question, Task
 from foveate.evals.inspect.configuration import Configuration, package_folder
 from foveate.evals.inspect.errors import EvalInputError
-from foveate.evals.registry import all_tasks, task_named
 
 if TYPE_CHECKING:
     from foveate.evals.session import Session
@@ -32,7 +31,9 @@ SERVER_PARALLEL = 8
 
 def run_tasks(data: Path | None, as_json: bool) -> None:
     """List the tasks."""
-    rows = [show.task_record(task, not _missing_anywhere(task, data)) for task in all_tasks().values()]
+    rows = [
+        show.task_record(task, not _missing_anywhere(task, data)) for task in registry.all_tasks().values()
+    ]
     if as_json:
         print_json({"tasks": rows})
     else:
@@ -69,7 +70,7 @@ def run_compare(first: Path, second: Path, as_json: bool) -> None:
 
 def prepared(options: EvalOptions) -> Session:
     """The session that the options describe; no model is loaded. Raises EvalInputError, DataProblem."""
-    task = task_named(options.task)
+    task = registry.task_named(options.task)
     if task.info.accept and not options.accept_licence:
         info = task.info
         raise EvalInputError(

@@ -123,6 +123,7 @@ def sample_record(sample: Scored, folder: RunFolder) -> dict[str, Any]:
         "seconds": trace.get("seconds"),
         "tokens": sum(trace["usage"][k] for k in ("input_tokens", "output_tokens")) if trace else None,
         "stopped_by": trace.get("stopped_by"),
+        "size": trace.get("views", {}).get("V0", {}).get("source_size"),
     }
 
 

@@ -5,8 +5,8 @@ Knows the task, not how its data is stored; prints nothing but progress.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from foveate.evals.inspect.bridge import Bridge
 from foveate.evals.inspect.configuration import Configuration, run_key
 from foveate.evals.inspect.folder import REPORT, RESULTS, SAMPLES, RunFolder, write_json, write_lines
 from foveate.evals.inspect.run import run_all, shown_progress
-from foveate.evals.report import Told, write_report
+from foveate.evals.report import Section, Told, write_report
 from foveate.evals.results import Row, results_record, sample_record, scored_samples, table
+from foveate.evals.studies import Run, Study, check_corruptions, faithful, robust
 
-RUNS = Path("runs")
+RUNS, VARIANTS = Path("runs"), "variants"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Outcome:
     failures: Mapping[str, str]
     notes: tuple[str, ...]
     record: Mapping[str, Any]
+    sections: tuple[Section, ...] = ()
 
 
 @dataclass
@@ -66,11 +68,15 @@ class Session:
 
     def run(self) -> Outcome:
         """Runs, or goes on with, everything. Raises EvalInputError."""
+        check_corruptions(self.corruptions, self.items)
         base = self.asked()
         folder = base.folder
-        record = results_record(base.described, base.key, base.rows)
+        record, sections = results_record(base.described, base.key, base.rows), []
+        for name, (told, section) in self._studies(base).items():
+            record[name] = told
+            sections.append(section)
         write_json(folder / RESULTS, record)
-        write_report(folder / REPORT, self._told(base))
+        write_report(folder / REPORT, self._told(base, sections))
         return Outcome(
             task=self.task,
             folder=folder,
@@ -80,6 +86,7 @@ class Session:
             failures=base.failures,
             notes=self.items.notes,
             record=record,
+            sections=tuple(sections),
         )
 
     def asked(self) -> Finished:
@@ -106,7 +113,25 @@ class Session:
             rows = tuple(table(self.task, samples))
             return Finished(path, folder.key, described, tuple(samples), rows, failures)
 
-    def _told(self, base: Finished) -> Told:
+    def _studies(self, base: Finished) -> dict[str, Study]:
+        common = self.task, self.items, base.folder, base.samples
+        studies: dict[str, Study] = {}
+        if self.faithful:
+            studies["faithfulness"] = faithful(*common, self._run_variant(base))
+        if self.corruptions:
+            studies["robustness"] = robust(*common, self.corruptions, self._run_variant(base))
+        return studies
+
+    def _run_variant(self, base: Finished) -> Run:
+        def run(name: str, items: Items) -> tuple[Path, Sequence[Scored]]:
+            configuration = replace(self.configuration, variant=name)
+            described = configuration.described(list(items.questions))
+            done = self.finished(base.folder / VARIANTS / name, described, items)
+            return done.folder, done.samples
+
+        return run
+
+    def _told(self, base: Finished, sections: Sequence[Section]) -> Told:
         return Told(
             title=self.task.info.title,
             described=base.described,
@@ -115,6 +140,7 @@ class Session:
             samples=base.samples,
             run=base.folder,
             metrics=self.task.metrics,
+            sections=sections,
         )
 
     def _judge(self) -> Judge | None:

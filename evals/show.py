@@ -14,6 +14,7 @@ from foveate.evals.contract import Task
 
 if TYPE_CHECKING:
     from foveate.evals.compare import Comparison
+    from foveate.evals.report import Section
     from foveate.evals.results import Row
     from foveate.evals.session import Outcome
 
@@ -64,8 +65,21 @@ def show_outcome(outcome: Outcome) -> None:
     for note in outcome.notes:
         console.print(f"note: {escape(note)}", soft_wrap=True)
     console.print(results_table(outcome.rows))
+    for section in outcome.sections:
+        console.print(section_table(section))
+        console.print(escape(section.words), style="dim", soft_wrap=True)
     console.print(f"{outcome.samples} questions; report: {outcome.report}", soft_wrap=True)
     console.print(f"log: inspect view start --log-dir {outcome.folder / 'inspect'}", soft_wrap=True)
+
+
+def section_table(section: Section) -> Table:
+    """A study's table."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=section.title, title_justify="left")
+    for number, name in enumerate(section.columns):
+        made.add_column(name, justify="left" if number == 0 else "right")
+    for row in section.rows:
+        made.add_row(*row)
+    return made
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -155,6 +155,6 @@ def _turn(reply: Mapping[str, Any], said: Mapping[str, Any]) -> list[ChatMessage
             content=str(said[call.id].get("observation") or ""), tool_call_id=call.id, function=call.function
         )
         for call in calls
-        if call.id in said
+        if call.id in said and call.function != "answer"  # which ends the conversation
     ]
     return [ChatMessageAssistant(content=text, tool_calls=calls or None), *results]
