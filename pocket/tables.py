@@ -63,7 +63,6 @@ def report_text(rows: list[Row], every: int) -> str:
 
 
 def _head(rows: list[Row], every: int) -> str:
-    seconds = [r["seconds"] for r in rows if r["item"]["tools"]]
     ended = {s: sum(r["stopped_by"] == s for r in rows) for s in sorted({r["stopped_by"] for r in rows})}
     return (
         "# How good the pocket models are\n\n"
@@ -72,8 +71,7 @@ def _head(rows: list[Row], every: int) -> str:
         f"Patient C (another scanner, never trained on): slices 0, {every}, {2 * every}, … of 20. "
         "Intervals are 95 % bootstrap intervals that draw whole slices; neighbouring slices are alike and "
         "there is one patient, so they say nothing about other patients.\n"
-        f"{len(rows)} questions; runs ended by: {', '.join(f'{k} {v}' for k, v in ended.items())}. Median "
-        f"{np.median(seconds):.1f} s a question with tools, two questions at a time on two cores."
+        f"{len(rows)} questions; runs ended by: {', '.join(f'{k} {v}' for k, v in ended.items())}."
     )
 
 
@@ -180,9 +178,8 @@ def _limits() -> str:
         "people; only the nodule was drawn by people.\n"
         "- C's slices cover 40 mm of upper abdomen: structures elsewhere in the body are not tested here.\n"
         f"- {LESION.capitalize()}s were learned from painted lesions; one real nodule is one case.\n"
-        "- Without tools this model hardly writes a usable box: most of those runs end after their repair "
-        "turns. The gap to the answers with tools says more about this model than about tools in "
-        "general.\n"
+        "- Without tools this model hardly writes a usable box: most answers name none, others do not parse. "
+        "The gap to the answers with tools says more about this model than about tools in general.\n"
         "- Patient C was looked at twice while pocket-locator was made, so it is not wholly unseen. Its low "
         "specificity and the missed nodule at a 20-minute snapshot prompted two changes, both then made on "
         "A and B: another calibration of the presence score, and more painted lesions.\n"
