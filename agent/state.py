@@ -96,8 +96,13 @@ class AgentState(TypedDict, total=False):
 def usage_with(usage: Usage, steps: Sequence[Step]) -> Usage:
     """The usage with the model calls that tools made (`refine`)."""
     told = [step.facts["usage"] for step in steps if "usage" in step.facts]
-    added = {key: sum(one[key] for one in told) for key in ("input_tokens", "output_tokens", "calls")}
-    return Usage(**{**usage, **{key: usage[key] + count for key, count in added.items()}})  # type: ignore[typeddict-item]
+    return Usage(
+        input_tokens=usage["input_tokens"] + sum(one["input_tokens"] for one in told),
+        output_tokens=usage["output_tokens"] + sum(one["output_tokens"] for one in told),
+        calls=usage["calls"] + sum(one["calls"] for one in told),
+        unreported=usage["unreported"],
+        model_seconds=usage["model_seconds"],
+    )
 
 
 def views_of(state: AgentState) -> dict[str, View]:

@@ -15,7 +15,7 @@ def added(first: Report | None, second: Report) -> Report:
         return second
     numbers = ("steps", "deferred", "single", "changed", "same_word", "antonym_flips")
     total = {key: first[key] + second[key] for key in numbers}
-    reasons = Counter(first["deferred_by"]) + Counter(second["deferred_by"])
+    reasons: Counter[str] = Counter(first["deferred_by"]) + Counter(second["deferred_by"])
     return {
         **total,
         "deferral_rate": round(total["deferred"] / total["steps"], 4) if total["steps"] else None,

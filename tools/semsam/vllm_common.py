@@ -71,7 +71,7 @@ def _about(path: str) -> Any:
 
 
 def _truncates(params: Any) -> bool:
-    return params.top_p < 1 or params.top_k > 0 or params.min_p > 0
+    return bool(params.top_p < 1 or params.top_k > 0 or params.min_p > 0)
 
 
 class Slots:
