@@ -153,5 +153,5 @@ def _step(step: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    # "</script" inside a string would end the element that holds the data
-    return json.dumps(record, ensure_ascii=False, allow_nan=False).replace("</", "<\\/") + "\n"
+    # inside a script element "</script" ends it and "<!--" changes how it is read
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c") + "\n"
