@@ -6,7 +6,7 @@ Knows no benchmark. The parts that a task does not bring are those of its kind o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from foveate.evals.contract import (
@@ -91,7 +91,16 @@ class LoadedTask:
                 f"{shown(self.place(root))}: there is no {missing[0]}; expected the data of "
                 f"{self.info.name}: {self.info.obtain}"
             )
-        return self.loader(self.place(root), options)
+        items = self.loader(self.place(root), options)
+        return replace(items, notes=(*items.notes, *self._elsewhere()))
+
+    def _elsewhere(self) -> list[str]:
+        """Published numbers by a measure that this task does not have: they belong in no row of its table."""
+        ours = {metric.name for metric in self.metrics}
+        others = [p for p in self.info.published if p.metric not in ours]
+        return [
+            f"published by another measure, {p.metric}: {p.model} {p.value:g} ({p.source})" for p in others
+        ]
 
     def read(self, question: Question, prediction: Prediction) -> Reading:
         return self.reader(question, prediction)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foveate.evals.tasks.labelled import LabelledVolume
+from foveate.evals.tasks.labelled import LabelledVolume, open_labelled, read_names
 from foveate.evals.tasks.mis_ground_items import (
     KINDS,
     THROUGH,
@@ -23,7 +25,7 @@ from foveate.evals.tasks.mis_ground_items import (
 from foveate.evals.tasks.mis_ground_words import question_text, structure_name
 from foveate.evals.tasks.spatial import Extent, before, extents, larger
 
-from .bodies import body
+from .bodies import body, write_body
 
 SMALL = Factors(marks=("none", "letter"), controls=("blank",))
 
@@ -111,3 +113,28 @@ def test_names_of_labels() -> None:
     assert structure_name("rib_right_7", "anatomical") == "right rib 7"
     assert structure_name("some_new_part_left", "colloquial") == "left some new part"
     assert structure_name("lung_upper_lobe_left", "anatomical") == "left upper lobe of the lung"
+
+
+# the patient axis (R A S) of the viewed slice's x, of its y, and through the slices; all run against it
+PATIENT_AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
+
+
+@pytest.mark.parametrize("codes", ["LAS", "RPI"])
+def test_truth_agrees_with_patient_coordinates_read_by_another_way(tmp_path: Path, codes: str) -> None:
+    path, labels, names = write_body(tmp_path, codes)
+    opened = open_labelled("body", path, labels, read_names(names), "CT")
+    ras = np.asarray(nib.as_closest_canonical(nib.load(labels)).dataobj)
+
+    def place(item: Item, index: int, label: int) -> float:
+        axis = PATIENT_AXES[item.plane][THROUGH]
+        flipped = index if item.plane == "axial" else ras.shape[axis] - 1 - index
+        points = np.argwhere(np.take(ras, [flipped], axis) == label)
+        wanted = PATIENT_AXES[item.plane][item.axis]
+        return float(points[:, wanted].mean()) + (flipped if wanted == axis else 0)
+
+    compared = [item for item in volume_items(opened, 5, 6) if item.kind != "area"]
+    for item in compared:
+        one, other = place(item, item.slices[0], item.a), place(item, item.slices[-1], item.b)
+        towards_head = item.plane == "axial" and item.axis == THROUGH
+        assert item.a_first is ((one < other) if towards_head else (one > other))
+    assert len(compared) > 30

@@ -38,7 +38,7 @@ def test_closed_and_open_are_apart(tmp_path: Path) -> None:
 def test_languages_of_slake(tmp_path: Path) -> None:
     items = made("slake", tmp_path)
     assert [q.id for q in items.questions] == ["slake-1", "slake-2", "slake-4"]
-    assert items.notes == ("1 records of the other language left out.",)
+    assert items.notes[0] == "1 records of the other language left out."
     assert [q.id for q in load("slake", tmp_path, lang="zh").questions] == ["slake-3"]
 
 
