@@ -57,7 +57,9 @@ def chat(
         try:
             if not talk.heard(line.strip()):
                 return
-        except (InputError, *known_errors()) as error:
+        except Exception as error:
+            if not isinstance(error, (InputError, *known_errors())):
+                raise
             say(str(error))
 
 

@@ -91,7 +91,7 @@ class SqliteDatabase:
         from foveate.agent.service.saver import SteadySqliteSaver
 
         checkpoints = await aiosqlite.connect(path, timeout=30)
-        saver = SteadySqliteSaver(checkpoints)
+        saver = SteadySqliteSaver(checkpoints, strict())
         await saver.setup()
         # a killed process loses nothing of it; the turns themselves are written through to the disk
         await checkpoints.execute("PRAGMA synchronous=NORMAL")
@@ -178,7 +178,7 @@ class PostgresDatabase:
         )
         await pool.open(wait=True, timeout=30)
         await locks.open()
-        saver = AsyncPostgresSaver(pool)
+        saver = AsyncPostgresSaver(pool, serde=strict())
         database = cls(pool, locks, saver)
         async with database.lock("schema"):
             await saver.setup()
@@ -221,6 +221,13 @@ class PostgresDatabase:
     async def close(self) -> None:
         await self._pool.close()
         await self._locks.close()
+
+
+def strict() -> Any:
+    """A serializer that makes only LangChain's messages and plain values of what a database holds."""
+    from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+    return JsonPlusSerializer(allowed_msgpack_modules=None)
 
 
 async def open_database(url: str | None, folder: Path) -> Database:

@@ -193,6 +193,11 @@ class Ledger:
         sql = "SELECT coalesce(max(seq), 0) AS n FROM events WHERE session = ? AND turn = ?"
         return int((await self.database.fetch(sql, session, turn))[0]["n"])
 
+    async def starts(self, session: str, turn: int) -> int:
+        """How often the turn has been begun."""
+        sql = "SELECT count(*) AS n FROM events WHERE session = ? AND turn = ? AND kind = 'turn_start'"
+        return int((await self.database.fetch(sql, session, turn))[0]["n"])
+
     # servers
 
     async def beat(self, server: str) -> None:

@@ -20,8 +20,8 @@ T = TypeVar("T")
 class SteadySqliteSaver(AsyncSqliteSaver):
     """`settled` waits for the writes that are still going on."""
 
-    def __init__(self, connection: Any) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Any, serde: Any = None) -> None:
+        super().__init__(connection, serde=serde)
         self._writing: set[asyncio.Task[Any]] = set()
 
     async def aput(

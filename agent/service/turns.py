@@ -18,21 +18,18 @@ from langchain_core.runnables import RunnableConfig
 
 from foveate.agent.events import Event
 from foveate.agent.run import Agent
-from foveate.agent.service.database import Conflict, Row
+from foveate.agent.service.database import Conflict
 from foveate.agent.service.images import SessionImages
 from foveate.agent.service.ledger import Ledger
 from foveate.agent.service.live import EventWriter, Live
 from foveate.agent.service.problems import Problem, problem_of
 from foveate.agent.service.questions import Question, opened
 from foveate.agent.service.settings import Bounds
+from foveate.agent.service.upkeep import Upkeep
 from foveate.agent.service.watch import TurnWatch, Watch
 from foveate.agent.state import AgentState
 from foveate.agent.stream import Translator, aevents
 
-BEAT = 2.0
-"""Seconds between two signs of life of a server."""
-DEAD = 10.0
-"""Seconds without one after which another server takes its turns over."""
 SOON = {"Retry-After": "5"}
 
 
@@ -45,19 +42,18 @@ class Turns:
         self.agent, self._ledger, self._images = agent, ledger, images
         self._bounds, self._watch = bounds, watch
         self.server = uuid.uuid4().hex
-        self._writer = EventWriter(ledger)
+        self.writer = EventWriter(ledger)
         self._live: dict[tuple[str, int], Live] = {}
         self._per_owner: Counter[str] = Counter()
+        self._recording: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begins to sign, to write events and to take up what was interrupted."""
-        await self._ledger.beat(self.server)
-        self._tasks = [
-            asyncio.create_task(self._writer.run()),
-            asyncio.create_task(self._every(BEAT, self._look_around)),
-        ]
-        await self._take_over()
+        upkeep = Upkeep(self, self._ledger, self._watch)
+        self._tasks = [asyncio.create_task(self.writer.run())]
+        await upkeep.first()
+        self._tasks.append(asyncio.create_task(upkeep.run()))
 
     async def stop(self) -> None:
         """Leaves running turns where they are: the next start takes them up."""
@@ -71,19 +67,26 @@ class Turns:
     async def ask(self, owner: str, session: str, question: Question) -> Live:
         """Admits and records a question and begins to answer it. Raises Problem."""
         self._admit(owner)
-        self._per_owner[owner] += 1
+        self.entered(owner)
+        self._recording[session] += 1
         try:
             given = await self._given(session, question)
             live = await self._recorded(session, question)
+            self.begin(live, owner, given)
         except BaseException:
-            self._left(owner)
+            self.left(owner)
             raise
-        self._begin(live, owner, given)
+        finally:
+            self._recording -= Counter([session])
         return live
 
     def live(self, session: str, number: int) -> Live | None:
         """The turn, if this process is answering it."""
         return self._live.get((session, number))
+
+    def knows(self, session: str, number: int) -> bool:
+        """Whether this process answers the turn, or is about to."""
+        return (session, number) in self._live or session in self._recording
 
     async def cancel(self, session: str, number: int) -> None:
         """Asks for the end of a turn, wherever it runs. Raises Problem when it has ended or was asked."""
@@ -92,7 +95,7 @@ class Turns:
             status = row["status"] if row else "gone"
             said = "is being cancelled already" if status == "running" else f"has ended ({status})"
             raise Problem("ended", f"Turn {number} {said}; there is nothing to cancel.", turn_status=status)
-        self._cancel_here(session, number)
+        self.cancel_here(session, number)
 
     @property
     def running(self) -> int:
@@ -106,7 +109,11 @@ class Turns:
         if self._per_owner[owner] >= self._bounds.running_per_key:
             raise Problem("rate", "Too many of your questions run at once; wait for one.", SOON)
 
-    def _left(self, owner: str) -> None:
+    def entered(self, owner: str) -> None:
+        """Counts a turn of an owner; `left` takes it off again."""
+        self._per_owner[owner] += 1
+
+    def left(self, owner: str) -> None:
         self._per_owner[owner] -= 1
         if self._per_owner[owner] <= 0:
             del self._per_owner[owner]
@@ -115,9 +122,10 @@ class Turns:
         """The graph's input; everything a client can get wrong is refused here. Raises Problem."""
         if await self._ledger.is_running(session):
             raise _busy()
-        return await self._input(session, question)
+        return await self.input(session, question)
 
-    async def _input(self, session: str, question: Question) -> AgentState:
+    async def input(self, session: str, question: Question) -> AgentState:
+        """The graph's input for a question in a session. Raises Problem."""
         rows = await self._ledger.images(session)
         known = (await self.agent.graph.aget_state(self.config(session))).values
         return await asyncio.to_thread(opened, self.agent, self._images, rows, known, question)
@@ -138,13 +146,14 @@ class Turns:
         """The graph's configuration for a session; the turn's number goes into its checkpoints."""
         return {**self.agent.config(session), "metadata": {"turn": number}}
 
-    def _begin(self, live: Live, owner: str, given: AgentState | None, *, resumed: bool = False) -> None:
+    def begin(self, live: Live, owner: str, given: AgentState | None, *, resumed: bool = False) -> None:
+        """Answers a recorded turn; `given` is None to go on from the thread's last checkpoint."""
         self._live[(live.session, live.number)] = live
         live.task = asyncio.create_task(self._run(live, owner, given, resumed))
 
     async def _run(self, live: Live, owner: str, given: AgentState | None, resumed: bool) -> None:
         begin = time.perf_counter()
-        self._writer.put(live, "turn_start", {"turn": live.number, "resumed": resumed})
+        self.writer.put(live, "turn_start", {"turn": live.number, "resumed": resumed})
         spans = self._watch.turn(self.agent.model_name)
         try:
             if live.cancelled:
@@ -161,7 +170,7 @@ class Turns:
             await self._end(live, "failed", None, problem_of(error).document())
         finally:
             spans.close()
-            self._left(owner)
+            self.left(owner)
             self._live.pop((live.session, live.number), None)
 
     async def _answered(
@@ -177,7 +186,7 @@ class Turns:
         answer = self.agent.answered(translator, begin)
         assert answer.result is not None
         told = {**answer.data, "turn": live.number}
-        self._writer.put(live, "answer", told)
+        self.writer.put(live, "answer", told)
         return {**told, "replies": answer.result.own_replies()}
 
     def _tell(self, live: Live, event: Event) -> None:
@@ -185,80 +194,27 @@ class Turns:
             live.views[event.data["name"]] = event.data
         if event.kind == "box":
             live.evidence[event.data["id"]] = event.data
-        self._writer.put(live, event.kind, event.data)
+        self.writer.put(live, event.kind, event.data)
 
     async def _end(
         self, live: Live, status: str, result: dict[str, Any] | None, problem: dict[str, Any] | None
     ) -> None:
         if problem is not None:
-            self._writer.put(live, "error", problem)
+            self.writer.put(live, "error", problem)
         with contextlib.suppress(Exception):  # a thread that grows by one checkpoint is no reason to fail
             await self._ledger.database.prune(live.session)
-        self._writer.end(live, status, _json(result), _json(problem))
+        self.writer.end(live, status, _json(result), _json(problem))
         while not (live.ended or live.lost):
             await live.changed.wait()
         self._watch.turn_ended(status)
 
-    # cancelling and taking over
-
-    def _cancel_here(self, session: str, number: int) -> None:
+    def cancel_here(self, session: str, number: int) -> None:
+        """Ends a turn, if this process is answering it."""
         live = self.live(session, number)
         if live is not None and live.task is not None and not live.cancelled:
             live.cancelled = True
             # not before the task has begun: one that never began would never end either
             asyncio.get_running_loop().call_soon(live.task.cancel)
-
-    async def _every(self, seconds: float, work: Any) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except Exception as error:
-                self._watch.failure("upkeep", error)
-
-    async def _look_around(self) -> None:
-        if self._ledger.database.shared:
-            await self._ledger.beat(self.server)
-        for row in await self._ledger.running(self.server):
-            if row["cancel"]:
-                self._cancel_here(row["session"], row["number"])
-        await self._take_over()
-
-    async def _take_over(self) -> None:
-        """Takes up running turns of servers that are gone, and of this one's own that nobody runs."""
-        shared = self._ledger.database.shared
-        alive = await self._ledger.live_servers(time.time() - DEAD) if shared else set()
-        for row in await self._ledger.running():
-            mine = row["server"] == self.server
-            if (mine and self.live(row["session"], row["number"]) is None) or (
-                not mine and row["server"] not in alive
-            ):
-                await self._resume(row)
-
-    async def _resume(self, row: Row) -> None:
-        session, number = row["session"], row["number"]
-        if not await self._ledger.claim(session, number, row["server"], self.server):
-            return
-        last = await self._ledger.last_event(session, number)
-        live = Live(session, number, self.server, seq=last, cancelled=bool(row["cancel"]))
-        owner = f"resumed {session}"
-        self._per_owner[owner] += 1
-        try:
-            given = await self._left_off(session, number, row)
-        except Exception as error:
-            self._watch.failure("resume", error)
-            self._left(owner)
-            self._writer.put(live, "error", problem_of(error).document())
-            self._writer.end(live, "interrupted", None, _json(problem_of(error).document()))
-            return
-        self._begin(live, owner, given, resumed=True)
-
-    async def _left_off(self, session: str, number: int, row: Row) -> AgentState | None:
-        """None to go on from the thread's last checkpoint; the question anew when it never had one."""
-        saved = await self.agent.graph.aget_state(self.config(session))
-        if saved.metadata is not None and saved.metadata.get("turn") == number:
-            return None
-        return await self._input(session, Question.model_validate(row["request"]))
 
 
 def _busy() -> Problem:

@@ -61,12 +61,14 @@ def test_spans_of_model_and_tool_calls(tmp_path: Path, picture: Path, spans: InM
     with serving(tmp_path / "data", ScriptedModel(replies=[LOOK, FOUND])) as client:
         spans.clear()
         client.ask(client.session(picture), "Is the zanzibar spot there?")
-    told = spans.get_finished_spans()
+    every = spans.get_finished_spans()  # FastAPI makes spans of requests, too
+    told = [s for s in every if s.instrumentation_scope and s.instrumentation_scope.name == "foveate"]
     names = sorted(span.name for span in told)
     assert names == ["chat scripted-test", "chat scripted-test", "execute_tool zoom", "invoke_agent foveate"]
-    [root] = [span for span in told if span.parent is None]
-    assert {span.parent.span_id for span in told if span.parent} == {root.context.span_id}
-    for span in told:
+    [root] = [span for span in told if span.name == "invoke_agent foveate"]
+    calls = [span for span in told if span is not root]
+    assert {span.parent and span.parent.span_id for span in calls} == {root.context.span_id}
+    for span in every:
         assert span.end_time is not None and span.start_time is not None and span.end_time >= span.start_time
         assert "zanzibar" not in span.to_json()
 
@@ -105,7 +107,7 @@ def test_the_logs_are_json_and_hold_nothing_of_the_patient(tmp_path: Path) -> No
         code = child.wait(60)
     lines = (tmp_path / "log").read_text().splitlines()
     records = [json.loads(line) for line in lines if line.startswith("{")]
-    assert code == 0 and len(lines) - len(records) == 1  # the line that says where it serves
+    assert code in (0, -15) and len(lines) - len(records) == 1  # the line that says where it serves
     assert {record["event"] for record in records} == {"request", "turn"}
     whole = "\n".join(lines)
     for secret in ("ERIKA", "MUSTERMANN", "4711", "1964", "zanzibar", session):
