@@ -228,4 +228,12 @@ def test_words() -> None:
     assert (
         opposites(" Left", "right") and opposites("superior", " Inferior") and not opposites("left", "left")
     )
-    assert build.kind_of("left", " Left") == LEXICAL and build.kind_of("left", "Right") == ANTONYM
+
+
+def test_kinds_are_those_of_the_words() -> None:
+    texts = ["left", " Left", "Right", ",", ".", "superior", " inferior", "liver"]
+    every = torch.arange(len(texts))
+    kinds = build.kinds_of(texts, every, every.repeat(len(texts), 1))
+    for a, one in enumerate(texts):
+        for b, other in enumerate(texts):
+            assert int(kinds[a, b]) == LEXICAL * same_word(one, other) | ANTONYM * opposites(one, other)

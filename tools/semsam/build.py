@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from foveate.tools.semsam.checkpoint import Embedding, Matrix, find_embedding, load_tokenizer
 from foveate.tools.semsam.content import FILTERS, content_mask, token_texts, tokenizer_sha256
 from foveate.tools.semsam.table import ANTONYM, LEXICAL, About, Table, TableError
-from foveate.tools.semsam.words import opposites, same_word
+from foveate.tools.semsam.words import OPPOSITES, plain
 
 Progress = Callable[[int, int], None]
 DEFAULT_K = 32
@@ -50,11 +50,11 @@ def build_table(
         raise TableError(
             f"K must be 1 to {int(mask.sum()) - 1}, the other content tokens of {model}, not {k}"
         )
-    vectors, usable = content_vectors(embedding, mask)
-    ids, weights = nearest(vectors, k, progress)
+    hashes = tokenizer_sha256(tokenizer), embedding.sha256()
+    usable, ids, cosines = _neighbours(embedding, mask, k, progress)
     about = About(
-        tokenizer_sha256=tokenizer_sha256(tokenizer),
-        embedding_sha256=embedding.sha256(),
+        tokenizer_sha256=hashes[0],
+        embedding_sha256=hashes[1],
         matrix=matrix,
         tensor=embedding.name,
         vocabulary=embedding.rows,
@@ -65,7 +65,15 @@ def build_table(
         content_tokens=len(usable),
         model=Path(model).name,
     )
-    return spread(about, usable, ids, weights, texts)
+    return spread(about, usable, ids, cosines, texts)
+
+
+def _neighbours(
+    embedding: Embedding, mask: Tensor, k: int, progress: Progress | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Ids of the content rows, and for each its neighbours among them; the vectors are gone afterwards."""
+    vectors, usable = content_vectors(embedding, mask)
+    return usable, *nearest(vectors, k, progress)
 
 
 def default_path(embedding_sha256: str, tokenizer_hash: str, matrix: str, name: str) -> Path:
@@ -132,13 +140,19 @@ def spread(about: About, usable: Tensor, ids: Tensor, cosines: Tensor, texts: Se
     near[usable] = usable[ids].to(torch.int32)
     weights[usable] = cosines.clamp(0, 1).to(torch.float16)
     content[usable] = True
-    for token, others in zip(usable.tolist(), near[usable].tolist(), strict=True):
-        kinds[token] = torch.tensor(
-            [kind_of(texts[token], texts[other]) for other in others], dtype=torch.uint8
-        )
+    kinds[usable] = kinds_of(texts, usable, near[usable].long())
     return Table(about, near, weights, kinds, content)
 
 
-def kind_of(a: str, b: str) -> int:
-    """The bits of `Table.kinds` for two token texts."""
-    return LEXICAL * same_word(a, b) | ANTONYM * opposites(a, b)
+def kinds_of(texts: Sequence[str], ids: Tensor, near: Tensor) -> Tensor:
+    """The bits of `Table.kinds` for tokens `ids` (n,) and their neighbours (n, k), from all tokens' texts."""
+    known: dict[str, int] = {"": 0}
+    words = torch.tensor([known.setdefault(plain(text), len(known)) for text in texts])
+    own, others = words[ids][:, None], words[near]
+    kinds = LEXICAL * ((own == others) & (own > 0)).to(torch.uint8)
+    for pair in OPPOSITES:
+        for one, other in (pair, pair[::-1]):
+            if one in known and other in known:
+                rows = (own[:, 0] == known[one]).nonzero()[:, 0]
+                kinds[rows] |= ANTONYM * (others[rows] == known[other]).to(torch.uint8)
+    return kinds
