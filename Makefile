@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check-vllm bench constraints readme-numbers readme-picture clean
+.PHONY: help install demo test lint types check-vllm bench evals constraints readme-numbers readme-picture clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || grep -h '## ' $(MAKEFILE_LIST)
@@ -48,7 +48,15 @@ types: $(VENV)/.foveate-test  ## mypy --strict
 
 bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
 	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
+	$(BIN)/python -m foveate.evals.bench.runner --out $(OUT)/bench
 	$(BIN)/python -m foveate.evals.bench.diffusion --out $(OUT)/bench
+
+EVAL_LIMIT ?= 200
+evals: $(VENV)/.foveate-test  ## the pocket models on patient C and the nodule, with and without tools
+	for task in pocket-c pocket-nodule; do \
+	  $(BIN)/foveate eval $$task --limit $(EVAL_LIMIT) --out $(OUT)/evals/$$task-tools && \
+	  $(BIN)/foveate eval $$task --limit $(EVAL_LIMIT) --no-tools --out $(OUT)/evals/$$task-plain || exit 1; \
+	done
 
 constraints: $(VENV)/.foveate-test  ## pin what .venv holds now
 	@{ echo "# Every version that Foveate is developed and tested with; 'make constraints' writes it from .venv."; \

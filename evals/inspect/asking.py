@@ -5,18 +5,22 @@ The agent is the one of chat and API: the same graph, the same trace. Knows no t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from foveate.agent.budget import Budget
-from foveate.agent.run import Agent
-from foveate.evals.contract import Prediction, Question
+from foveate.agent.run import Agent, InputError
+from foveate.evals.contract import Prediction, Question, Region
 from foveate.evals.inspect.configuration import Configuration
 from foveate.evals.inspect.errors import SampleFailed
 from foveate.evals.inspect.images import OpenedImages
 from foveate.evals.scoring.answer import SeenImage, prediction_of
 from foveate.tools.imaging.errors import ImageError
+from foveate.tools.imaging.frames import Box, BoxError
+from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
+from foveate.tools.imaging.views import ViewError
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,17 @@ class Asker:
                     self._agent.overview(image, source.slice_index)
                     for image, source in zip(images, question.images, strict=True)
                 ]
-                marked = [region.box for region in question.marked]
+                marked = [_box(region, images) for region in question.marked]
                 result = self._agent.ask(images, question.prompt, start=start, boxes=marked)
                 if result.stopped_by == "model_error":
                     raise SampleFailed(f"{question.id}: the model failed: {result.failure}")
                 seen = [SeenImage(image.id, image.planes[0]) for image in images]
                 return Asked(prediction_of(result.to_json(), seen), result.trace())
-        except (ImageError, IndexError) as error:
+        except (ImageError, InputError, BoxError, ViewError, IndexError) as error:
             raise SampleFailed(f"{question.id}: {error}") from None
+
+
+def _box(region: Region, images: Sequence[SourceImage]) -> Box:
+    """A pointed-out region with its frame, so that one on another slice than the first view's is an error."""
+    image = images[region.image]
+    return image.source_frame(region.plane or image.planes[0], region.slice_index).box(*region.box)

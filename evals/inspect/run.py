@@ -19,12 +19,13 @@ from foveate.evals.inspect.bridge import Bridge
 FEW = 10
 """Samples between two writes of Inspect's log, at least; for large runs a fiftieth of them, because each
 write copies the log."""
+UNFORESEEN = "an internal error, whose traceback is in the Inspect log"
 
 
 def run_all(bridge: Bridge, display: Literal["rich", "plain", "none"]) -> dict[str, str]:
-    """Asks and scores what is not done yet; returns why samples failed, by id.
+    """Asks and scores what is not done yet; returns why samples have no score, by id.
 
-    Whatever Inspect prints goes to standard error.
+    Whatever Inspect prints goes to standard error. Raises KeyboardInterrupt when the user stopped it.
     """
     bridge.folder.logs.mkdir(exist_ok=True)
     with contextlib.redirect_stdout(sys.stderr):
@@ -46,7 +47,10 @@ def run_all(bridge: Bridge, display: Literal["rich", "plain", "none"]) -> dict[s
             metadata=_told(bridge.folder.described),
         )
     _clean(bridge, logs)
-    return bridge.failures
+    if any(log.status == "cancelled" for log in logs):
+        raise KeyboardInterrupt
+    left = (name for name in bridge.questions if name not in bridge.folder.scores)
+    return {name: bridge.failures.get(name, f"{name}: {UNFORESEEN}") for name in left}
 
 
 def shown_progress() -> Literal["rich", "plain"]:

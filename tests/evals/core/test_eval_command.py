@@ -159,3 +159,19 @@ def test_without_inspect_one_sentence_names_the_extra(
     monkeypatch.setattr("foveate.evals.commands.find_spec", lambda name: None)
     ran = foveate("eval", "squares", "--out", tmp_path / "run")
     assert ran.code == 2 and "foveate[evals]" in ran.err
+
+
+def test_an_error_inside_a_task_is_loud(
+    foveate: Foveate, script: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(squares.Squares):
+        def score(self, question: Any, reading: Any, target: Any, judge: Any) -> Any:
+            if question.id == "q00001" and reading.outcome != "failed":
+                raise ZeroDivisionError
+            return super().score(question, reading, target, judge)
+
+    monkeypatch.setattr(registry, "all_tasks", lambda: {"squares": Broken(2)})
+    line = ["eval", "squares", "-m", script(), "--grounder", "none", "--out", tmp_path / "run", "--json"]
+    ran = foveate(*line)
+    assert ran.code == 1 and "q00001: an internal error" in ran.err
+    assert by_name(ran.json)["outcome: failed"]["n"] == 1
