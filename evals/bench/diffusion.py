@@ -123,45 +123,48 @@ def memory_rows(denoiser: Denoiser) -> list[Row]:
 
 def sd_shaped(folder: Path) -> Denoiser:
     """Stable Diffusion 1.x's UNet, autoencoder and text encoder in small widths: latents 64²."""
+    import diffusers
     import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     from foveate.tools.grounding.diffusion.load import load_denoiser
 
     torch.manual_seed(0)
-    UNet2DConditionModel(
+    kinds: Any = diffusers
+    kinds.UNet2DConditionModel(
         sample_size=64, block_out_channels=(32, 32, 32, 32), cross_attention_dim=32, attention_head_dim=8,
         norm_num_groups=8,
     ).save_pretrained(folder / "unet")  # fmt: skip
-    AutoencoderKL(
+    kinds.AutoencoderKL(
         block_out_channels=(8, 8, 8, 8), norm_num_groups=4, latent_channels=4, sample_size=512,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         mid_block_add_attention=False,
     ).save_pretrained(folder / "vae")  # fmt: skip
-    scheduler: Any = DDIMScheduler
-    scheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012).save_pretrained(
-        folder / "scheduler"
-    )
-    letters = [chr(c) for c in range(97, 123)]
-    vocab = {
-        t: i
-        for i, t in enumerate([*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"])
-    }
-    CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77).save_pretrained(folder / "tokenizer")
-    CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(vocab), hidden_size=32, intermediate_size=64, num_hidden_layers=1,
-            num_attention_heads=2, bos_token_id=52, eos_token_id=53, pad_token_id=53,
-        )
-    ).save_pretrained(folder / "text_encoder")  # fmt: skip
+    scheduler = kinds.DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    scheduler.save_pretrained(folder / "scheduler")
+    _save_text(folder)
     return load_denoiser(str(folder), "cpu")
+
+
+def _save_text(folder: Path) -> None:
+    """CLIP of width 32 with 77 tokens, which spells every word."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    letters = [chr(c) for c in range(97, 123)]
+    words = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer: Any = CLIPTokenizer(vocab={t: i for i, t in enumerate(words)}, merges=[], model_max_length=77)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    config = CLIPTextConfig(
+        vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=1,
+        num_attention_heads=2, bos_token_id=52, eos_token_id=53, pad_token_id=53,
+    )  # fmt: skip
+    model: Any = CLIPTextModel(config)
+    model.save_pretrained(folder / "text_encoder")
 
 
 def _picture(denoiser: Denoiser) -> np.ndarray[Any, np.dtype[np.float32]]:
     side = denoiser.image.side
     y, x = np.mgrid[:side, :side].astype(np.float32) / side
-    return np.exp(-((x - 0.4) ** 2 + (y - 0.6) ** 2) * 8).astype(np.float32)
+    return np.asarray(np.exp(-((x - 0.4) ** 2 + (y - 0.6) ** 2) * 8), np.float32)
 
 
 def _reset_peak() -> None:
