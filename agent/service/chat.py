@@ -22,6 +22,7 @@ from foveate.agent.service.fetch import fetch
 from foveate.agent.service.live import Live
 from foveate.agent.service.problems import Problem
 from foveate.agent.service.questions import Question
+from foveate.agent.service.schemas import overlay_addresses
 
 MODEL = "foveate"
 HISTORY = 4000
@@ -139,11 +140,9 @@ def _line(found: dict[str, Any], numbers: dict[str, int]) -> str:
 def extra(live: Live, result: dict[str, Any]) -> dict[str, Any]:
     """The documented extra field of a completion."""
     names = ("claims", "evidence", "steps", "abstained", "reason", "confidence", "stopped_by", "notice")
-    at = f"/v1/sessions/{live.session}/turns/{live.number}"
-    slices = {(e["image"], e["plane"], e["slice"]) for e in result["evidence"]}
     return {
         "session": live.session,
         "turn": live.number,
         **{name: result[name] for name in names},
-        "overlays": [f"{at}/overlays/{n}.png" for n in range(1, max(1, len(slices)) + 1)],
+        "overlays": overlay_addresses(live.session, live.number, result),
     }

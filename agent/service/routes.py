@@ -222,9 +222,7 @@ def _image(row: Row) -> dict[str, Any]:
 
 
 def _turn(row: Row) -> dict[str, Any]:
-    at = f"/v1/sessions/{row['session']}/turns/{row['number']}"
     result = row["result"] and {key: value for key, value in row["result"].items() if key != "replies"}
-    slices = {(e["image"], e["plane"], e["slice"]) for e in result["evidence"]} if result else set()
     return {
         "session": row["session"],
         "turn": row["number"],
@@ -234,5 +232,5 @@ def _turn(row: Row) -> dict[str, Any]:
         "ended": row["ended"],
         "result": result,
         "problem": row["problem"],
-        "overlays": [f"{at}/overlays/{n}.png" for n in range(1, max(1, len(slices)) + 1)] if result else [],
+        "overlays": out.overlay_addresses(row["session"], row["number"], result) if result else [],
     }

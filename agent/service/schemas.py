@@ -121,3 +121,10 @@ class HealthOut(BaseModel):
 
     ok: bool
     parts: dict[str, str] = {}
+
+
+def overlay_addresses(session: str, turn: int, result: dict[str, Any]) -> list[str]:
+    """Where the overlays of an answer are: one for each slice with a box, one in any case."""
+    slices = {(found["image"], found["plane"], found["slice"]) for found in result["evidence"]}
+    at = f"/v1/sessions/{session}/turns/{turn}/overlays"
+    return [f"{at}/{number}.png" for number in range(1, max(1, len(slices)) + 1)]
