@@ -117,11 +117,11 @@ def zoom_blur(x: Picture, most: float, scale: float, rng: np.random.Generator) -
 
 
 def brightness(x: Picture, factor: float, scale: float, rng: np.random.Generator) -> Picture:
-    return x * factor
+    return np.asarray(x * factor)
 
 
 def contrast(x: Picture, factor: float, scale: float, rng: np.random.Generator) -> Picture:
-    return (x - x.mean()) * factor + x.mean()
+    return np.asarray((x - x.mean()) * factor + x.mean())
 
 
 def gamma(x: Picture, exponent: float, scale: float, rng: np.random.Generator) -> Picture:
@@ -133,7 +133,8 @@ def saturate(x: Picture, added: float, scale: float, rng: np.random.Generator) -
     top, low = x.max(axis=2, keepdims=True), x.min(axis=2, keepdims=True)
     share = np.divide(top - low, top, out=np.zeros_like(top), where=top > 0)
     wanted = np.clip(share + np.where(share > 0, added, 0.0), 0.0, 1.0)
-    return top - (top - x) * np.divide(wanted, share, out=np.ones_like(share), where=share > 0)
+    factor = np.divide(wanted, share, out=np.ones_like(share), where=share > 0)
+    return np.asarray(top - (top - x) * factor)
 
 
 def bubble(x: Picture, radius: float, scale: float, rng: np.random.Generator) -> Picture:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from foveate.evals.contract import Prediction, Reading, Scored
+from foveate.evals.contract import Prediction, Reading
 
 
 def prediction_of(record: Mapping[str, Any]) -> Prediction:
@@ -28,11 +28,6 @@ def reading_of(record: Mapping[str, Any]) -> Reading:
 def reading_record(reading: Reading) -> dict[str, Any]:
     """The JSON form of a reading."""
     return {**asdict(reading), "detail": dict(reading.detail)}
-
-
-def scored_of(record: Mapping[str, Any]) -> Scored:
-    """A scored sample from `asdict` of one, after JSON."""
-    return _adapter(Scored).validate_python(record)  # type: ignore[no-any-return]
 
 
 @cache

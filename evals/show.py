@@ -110,7 +110,8 @@ def show_comparison(comparison: Comparison) -> None:
 
 def results_table(rows: Sequence[Row]) -> Table:
     """Metric, value, 95 % interval, n, and what others published."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    caption = "* the benchmark's own metric" if any(row.official for row in rows) else None
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     for title, justify in (("metric", "left"), ("value", "right"), ("95 %", "left"), ("n", "right")):
         made.add_column(title, justify=justify)  # type: ignore[arg-type]
     made.add_column("published", overflow="fold")

@@ -54,7 +54,9 @@ function card(sample) {
   if (sample.value !== null && sample.value !== sample.answer) fact("read as", sample.value);
   fact("truth", sample.target);
   const values = make("p", { class: "values" });
-  for (const [name, value] of Object.entries(sample.values)) values.append(make("span", {}, `${name} `, make("b", {}, value.toFixed(3))));
+  // "accuracy plane=axial" repeats what the chips say
+  for (const [name, value] of Object.entries(sample.values).filter(([name]) => !name.includes("="))) values.append(make("span", {}, `${name} `, make("b", {}, value.toFixed(3))));
+  if (sample.group) fact("group", sample.group);
   if (sample.confidence !== null) fact("confidence", sample.confidence.toFixed(2));
   const chips = make("div", {}, make("span", { class: `chip ${tone(sample.verdict)}` }, plain(sample.verdict)));
   if (sample.stopped_by && sample.stopped_by !== "answer") chips.append(make("span", { class: "chip open" }, `stopped by ${sample.stopped_by}`));
@@ -91,7 +93,7 @@ function controls() {
     const values = [...new Set(samples.map(s => s.filters[key]).filter(v => v !== undefined))].sort();
     if (values.length > 1 && values.length <= 200) bar.append(select(key, values, value => { chosen.filters[key] = value; }));
   }
-  const metrics = [...new Set(samples.flatMap(s => Object.keys(s.values)))];
+  const metrics = [...new Set(samples.flatMap(s => Object.keys(s.values)))].filter(name => !name.includes("="));
   const orders = metrics.flatMap(name => [`${name} ↑`, `${name} ↓`]);
   if (orders.length) bar.append(select("sort by", orders, value => { chosen.sort = value; }));
   const search = make("input", { type: "search", placeholder: "search words", "aria-label": "search words" });
