@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from foveate.agent import cli_chat, cli_eval, cli_serve
+from foveate.agent import cli_chat, cli_eval, cli_mcp, cli_serve
 from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
 
 app = typer.Typer(
@@ -213,6 +213,7 @@ cli_eval.add_commands(app)
 app.command()(cli_chat.chat)
 app.command()(cli_serve.serve)
 app.add_typer(cli_serve.keys_app)
+app.command()(cli_mcp.mcp)
 
 
 def run(arguments: list[str]) -> int:

@@ -19,13 +19,23 @@ from foveate.agent.service.problems import Problem
 from foveate.agent.state import AgentState
 from foveate.tools.imaging.frames import BoxError
 from foveate.tools.imaging.store import StoreError
-from foveate.tools.imaging.views import View, ViewError
+from foveate.tools.imaging.views import View, ViewError, rewindow
+from foveate.tools.imaging.windows import Window
 
 MAX_BOXES = 20
 Corners = Annotated[
     list[Annotated[float, Field(ge=-1e6, le=1e6)]],
     Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in source pixels of the slice"),
 ]
+
+
+class Intensities(BaseModel):
+    """Intensities shown from center - width/2 (black) to center + width/2 (white)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    center: Annotated[float, Field(ge=-1e9, le=1e9)]
+    width: Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Look(BaseModel):
@@ -36,6 +46,7 @@ class Look(BaseModel):
     image: Annotated[int, Field(ge=1, le=10_000, description="number of the image in the session")]
     slice: Annotated[int | None, Field(ge=0, le=10**6, description="from 0; default: the middle one")] = None
     plane: Annotated[str | None, Field(max_length=20, description="axial, coronal, sagittal or image")] = None
+    window: Annotated[Intensities | None, Field(description="default: the image's own; gray only")] = None
 
 
 class Question(BaseModel):
@@ -93,4 +104,5 @@ def _view(agent: Agent, images: SessionImages, numbers: Mapping[int, str], look:
     if look.plane is not None and look.plane not in image.planes:
         there = ", ".join(image.planes)
         raise Problem("invalid", f"Image {look.image} has no plane of that name; it has {there}.")
-    return agent.overview(image, look.slice, look.plane)
+    view = agent.overview(image, look.slice, look.plane)
+    return view if look.window is None else rewindow(view, Window(look.window.center, look.window.width))

@@ -14,7 +14,7 @@ let cards = [];
 let active = null; // the card whose boxes are shown
 let lit = new Set();
 let running = null; // {card, stop: AbortController}
-let choseSlice = false; // the user went to a slice of their own
+let choseView = false; // the user went to a slice or window of their own
 
 const stage = new Stage({
   boxesOn: (...place) => active?.boxesOn(...place) ?? [],
@@ -48,10 +48,11 @@ function light(ids) {
 
 function activate(card) {
   if (active === card) return;
+  lit = new Set();
+  active?.light(lit);
   active?.root.classList.remove("active");
   active = card;
   card?.root.classList.add("active");
-  lit = new Set();
   stage.draw();
 }
 
@@ -92,7 +93,7 @@ function begin(id) {
   session = id;
   cards = [];
   activate(null);
-  choseSlice = false;
+  choseView = false;
   $("turns").replaceChildren();
   stage.reset(id ? new Slices(id) : null);
   // the address keeps the session over a reload
@@ -173,7 +174,9 @@ async function ask() {
     $("question").value = "";
     stage.unmark();
     say("Asked.");
-    void watch(addCard(turn.turn, question));
+    const card = addCard(turn.turn, question);
+    card.root.scrollIntoView({ block: "end" });
+    void watch(card);
   } catch (error) {
     fail(error);
   }
@@ -231,17 +234,12 @@ function refreshAsk() {
   $("question").disabled = !there;
 }
 
-/** Offers to begin at the slices that are shown, once that is anything else than what would be taken anyway. */
+/** Offers to begin with the views that are shown, once they are anything else than what would be taken anyway. */
 function refreshHere(possible) {
-  const many = possible && stage.panes.some((pane) => pane.image?.about.planes[pane.plane].slices > 1);
-  const away = many && stage.looks().some(({ image, plane, slice }) => {
-    const { planes } = stage.images.find((one) => one.number === image).about;
-    return plane !== Object.keys(planes)[0] || slice !== Math.floor(planes[plane].slices / 2);
-  });
-  $("here-label").hidden = !many;
-  if (!many) return;
-  $("here-text").textContent = stage.panes.length > 1 ? "Begin at the slices shown" : `Begin at ${stage.placeWords()}`;
-  if (away && !choseSlice) $("here").checked = choseSlice = true;
+  const own = possible && stage.looks().some((look) => stage.away(look));
+  $("here-label").hidden = !possible || !(own || choseView);
+  $("here-text").textContent = stage.panes.length > 1 ? "Begin with the views shown" : "Begin with the view shown";
+  if (own && !choseView) $("here").checked = choseView = true;
 }
 
 // the key
@@ -257,8 +255,10 @@ api.onKeyNeeded(() => {
     const refuse = () => end(null);
     dialog.addEventListener("close", refuse);
     $("key").value = "";
-    $("key").onkeydown = (event) => event.key === "Enter" && end($("key").value.trim());
-    $("key-ok").onclick = () => end($("key").value.trim());
+    $("key-form").onsubmit = (event) => {
+      event.preventDefault();
+      end($("key").value.trim());
+    };
     if (!dialog.open) dialog.showModal();
   });
 });

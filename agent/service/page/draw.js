@@ -87,7 +87,7 @@ function drawWords(context, { view, sides, corner, readout }) {
     context.fillStyle = "#d7dade";
     context.fillText(text, x, y);
   };
-  corner.forEach((line, i) => write(line, 10, 10 + 16 * i, "left", "top"));
+  corner.forEach((line, i) => write(line, 10, 26 + 16 * i, "left", "top"));
   if (readout) write(readout, 10, view.height - 10, "left", "bottom");
   if (!sides) return;
   const [left, top, right, bottom] = sides;

@@ -84,15 +84,28 @@ export class Stage {
   looks() {
     const order = [this.active, ...this.panes.filter((pane) => pane !== this.active)].filter((pane) => pane?.image);
     const seen = new Map(order.map((pane) => [`${pane.image.number}/${pane.plane}/${pane.index}`, pane]));
-    return [...seen.values()].map((pane) => ({ image: pane.image.number, plane: pane.plane, slice: pane.index }));
+    return [...seen.values()].map((pane) => this.lookOf(pane));
+  }
+
+  /** What a viewer shows, as the API names it; the window only where it is not the image's own. */
+  lookOf({ image, plane, index }) {
+    const { window } = this.at.get(image.number);
+    const own = image.about.window;
+    const changed = window && (window.center !== own.center || window.width !== own.width);
+    return { image: image.number, plane, slice: index, ...(changed ? { window } : {}) };
+  }
+
+  /** Whether a look is anything else than what opens its image. */
+  away({ image: number, plane, slice, window }) {
+    const start = opening(this.images.find((image) => image.number === number));
+    return Boolean(window) || plane !== start.plane || slice !== start.index[plane];
   }
 
   /** The marked box with its slice, or null. */
   marked() {
     const pane = this.panes.find((one) => one.mark);
     if (!pane) return null;
-    const look = { image: pane.image.number, plane: pane.plane, slice: pane.index };
-    return { look, box: pane.mark, words: this.placeWords(pane) };
+    return { look: this.lookOf(pane), box: pane.mark, words: this.placeWords(pane) };
   }
 
   unmark() {
@@ -177,6 +190,7 @@ export class Stage {
   setWindow(image, window) {
     this.at.get(image.number).window = window;
     this.refresh();
+    this.hooks.moved();
     cancelAnimationFrame(this.painting);
     // one painting a frame is enough, however fast the hand is
     this.painting = requestAnimationFrame(() => {

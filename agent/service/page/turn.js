@@ -64,7 +64,7 @@ export class TurnCard {
 
   on_view(view) {
     this.views.set(view.name, view);
-    if (!this.begun) this.row(`view ${view.name}`, "opened", view.name).dataset.opening = "true";
+    if (!this.begun) this.row(`view ${view.name}`, "Opening view", view.name);
   }
 
   on_box(found) {
@@ -141,6 +141,8 @@ export class TurnCard {
     this.state.textContent = ending;
     this.state.classList.toggle("fault", turn.status !== "done" && turn.status !== "cancelled");
     this.state.hidden = !ending;
+    // "no answer, nothing found" says less than why the model failed
+    if (turn.status === "failed" && !this.claims.children.length) this.answer.textContent = this.facts.textContent = "";
     this.summarize();
     this.offer(turn);
     say(this.result?.answer && turn.status === "done" ? `Answer: ${this.result.answer}` : ending);
@@ -201,7 +203,7 @@ export class TurnCard {
     const all = () => Promise.all((turn.overlays ?? []).map(overlay)).catch(this.hooks.failed);
     const replay = () => api.trace(session).then((data) => save(asJson(data), "foveate-trace.json")).catch(this.hooks.failed);
     this.actions.replaceChildren(
-      ...(turn.overlays?.length ? [button("Overlay PNG", all)] : []),
+      ...(this.result?.evidence.length ? [button("Overlay PNG", all)] : []),
       ...(turn.result ? [button("Answer JSON", () => save(asJson(turn.result), `${name}.json`))] : []),
       ...(turn.result ? [button("Trace JSON", replay)] : []),
     );

@@ -35,7 +35,7 @@ export function factsOf(result) {
   if (result.stopped_by !== "answer") {
     facts.push({ text: STOPS[result.stopped_by] ?? `Stopped by ${result.stopped_by}`, tone: "open" });
   }
-  if (typeof result.confidence === "number") facts.push({ text: `confidence ${result.confidence.toFixed(2)}`, tone: "" });
+  if (typeof result.confidence === "number" && !result.abstained) facts.push({ text: `confidence ${result.confidence.toFixed(2)}`, tone: "" });
   facts.push({ text: `${result.seconds.toFixed(1)} s`, tone: "" }, { text: result.model, tone: "" });
   return facts;
 }
