@@ -21,8 +21,8 @@ from foveate.tools.semsam.words import OPPOSITES, plain
 
 Progress = Callable[[int, int], None]
 DEFAULT_K = 32
-ROWS, COLUMNS = 1024, 32_768
-"""A tile of similarities: 128 MiB in float32."""
+BLOCK = 4096
+"""Rows and columns of a tile of similarities: 64 MiB in float32."""
 
 
 def build_table(
@@ -34,7 +34,7 @@ def build_table(
 ) -> Table:
     """The table of a checkpoint (a folder or a hub id), with `k` neighbours a token.
 
-    `content` names a filter of `content.py`. `progress(done, total)` counts tokens. Raises TableError.
+    `content` names a filter of `content.py`. `progress(done, total)` counts tiles. Raises TableError.
     """
     if content not in FILTERS:
         raise TableError(f"there is no content filter {content!r}; there are: {', '.join(FILTERS)}")
@@ -105,29 +105,32 @@ def content_vectors(embedding: Embedding, mask: Tensor) -> tuple[Tensor, Tensor]
 
 
 def nearest(vectors: Tensor, k: int, progress: Progress | None = None) -> tuple[Tensor, Tensor]:
-    """(n, k) places and cosines of each unit vector's nearest others, nearest first. Exact."""
+    """(n, k) places and cosines of each unit vector's nearest others, nearest first. Exact.
+
+    Similarity is symmetric: each tile is computed once, for its rows and, turned round, for its columns.
+    """
     count = len(vectors)
     if k >= count:
         raise TableError(f"K must be below {count}, the content tokens with a vector, not {k}")
-    ids, cosines = torch.empty(count, k, dtype=torch.int64), torch.empty(count, k)
-    tile = torch.empty(ROWS, min(COLUMNS, count))
-    for start in range(0, count, ROWS):
-        rows = vectors[start : start + ROWS]
-        best, where = torch.full((len(rows), k), -torch.inf), torch.zeros(len(rows), k, dtype=torch.int64)
-        for left in range(0, count, COLUMNS):
-            columns = vectors[left : left + COLUMNS]
-            near = torch.mm(
-                rows, columns.T, out=tile.view(-1)[: len(rows) * len(columns)].view(len(rows), -1)
-            )
-            own = torch.arange(start, start + len(rows)) - left
-            inside = (own >= 0) & (own < len(columns))
-            near[inside.nonzero()[:, 0], own[inside]] = -torch.inf
-            value, place = near.topk(min(k, len(columns)), dim=1)
-            both, order = torch.cat([best, value], 1).topk(k, dim=1)
-            best, where = both, torch.cat([where, place + left], 1).gather(1, order)
-        ids[start : start + len(rows)], cosines[start : start + len(rows)] = where, best
+    ids, cosines = torch.zeros(count, k, dtype=torch.int64), torch.full((count, k), -torch.inf)
+
+    def take(first: int, near: Tensor, left: int) -> None:
+        rows = slice(first, first + len(near))
+        value, place = near.topk(min(k, near.shape[1]), dim=1)
+        cosines[rows], order = torch.cat([cosines[rows], value], 1).topk(k, dim=1)
+        ids[rows] = torch.cat([ids[rows], place + left], 1).gather(1, order)
+
+    starts = range(0, count, BLOCK)
+    tiles = [(top, left) for top in starts for left in starts if left >= top]
+    for done, (top, left) in enumerate(tiles, 1):
+        near = vectors[top : top + BLOCK] @ vectors[left : left + BLOCK].T
+        if top == left:
+            near.fill_diagonal_(-torch.inf)
+        else:
+            take(left, near.T.contiguous(), top)
+        take(top, near, left)
         if progress is not None:
-            progress(min(start + ROWS, count), count)
+            progress(done, len(tiles))
     return ids, cosines
 
 
