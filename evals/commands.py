@@ -52,7 +52,7 @@ def run_eval(options: EvalOptions) -> None:
     if outcome.failures:
         first = next(iter(outcome.failures.values()))
         raise RunError(
-            f"{len(outcome.failures)} of {outcome.samples} questions got no answer and count as failed "
+            f"{len(outcome.failures)} of {outcome.asked} questions got no answer and count as failed "
             f"(the first: {first}); the same command asks them again."
         )
 

@@ -33,12 +33,13 @@ class Finished:
     described: Mapping[str, Any] = field(repr=False)
     samples: tuple[Scored, ...] = field(repr=False)
     rows: tuple[Row, ...]
-    failures: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is told at the end. `record` is the content of results.json."""
+    """What is told at the end. `record` is the content of results.json; `asked` and `failures` count the
+    questions of all variants too.
+    """
 
     task: Task
     folder: Path
@@ -46,6 +47,7 @@ class Outcome:
     rows: tuple[Row, ...]
     samples: int
     failures: Mapping[str, str]
+    asked: int
     notes: tuple[str, ...]
     record: Mapping[str, Any]
     sections: tuple[Section, ...] = ()
@@ -65,6 +67,8 @@ class Session:
     faithful: bool = False
     corruptions: tuple[str, ...] = ()
     own_asker: Asker | None = None
+    _asked: int = field(default=0, init=False)
+    _failures: dict[str, str] = field(default_factory=dict, init=False)
 
     def run(self) -> Outcome:
         """Runs, or goes on with, everything. Raises EvalInputError."""
@@ -83,7 +87,8 @@ class Session:
             report=folder / REPORT,
             rows=base.rows,
             samples=len(base.samples),
-            failures=base.failures,
+            failures=self._failures,
+            asked=self._asked,
             notes=self.items.notes,
             record=record,
             sections=tuple(sections),
@@ -108,10 +113,12 @@ class Session:
             asker = self.asker if left else None
             bridge = Bridge(self.task, questions, items.targets, folder, asker, self._judge(), self.parallel)
             failures = run_all(bridge, shown_progress())
+            self._asked += len(questions)
+            self._failures |= {f"{path.name}/{name}": why for name, why in failures.items()}
             samples = scored_samples(self.task, list(questions.values()), items.targets, folder.scores)
             write_lines(path / SAMPLES, (sample_record(sample, folder) for sample in samples))
             rows = tuple(table(self.task, samples))
-            return Finished(path, folder.key, described, tuple(samples), rows, failures)
+            return Finished(path, folder.key, described, tuple(samples), rows)
 
     def _studies(self, base: Finished) -> dict[str, Study]:
         common = self.task, self.items, base.folder, base.samples

@@ -102,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write `runner.json`."""
     parser = argparse.ArgumentParser(prog="python -m foveate.evals.bench.runner", description=__doc__)
     parser.add_argument("--samples", type=int, default=10_000, help="of the large run; 0 leaves it out")
-    parser.add_argument("--questions", type=int, default=320, help="of the overhead run")
-    parser.add_argument("--seconds", type=float, default=1.0, help="that a scripted reply takes there")
+    parser.add_argument("--questions", type=int, default=240, help="of the overhead run")
+    parser.add_argument("--seconds", type=float, default=2.0, help="that a scripted reply takes there")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -46,9 +46,10 @@ def run_all(bridge: Bridge, display: Literal["rich", "plain", "none"]) -> dict[s
             ctl_server=False,
             metadata=_told(bridge.folder.described),
         )
-    _clean(bridge, logs)
-    if any(log.status == "cancelled" for log in logs):
+    # an interrupted eval-set hands back a cancelled log or none at all
+    if not logs or any(log.status == "cancelled" for log in logs):
         raise KeyboardInterrupt
+    _clean(bridge, logs)
     left = (name for name in bridge.questions if name not in bridge.folder.scores)
     return {name: bridge.failures.get(name, f"{name}: {UNFORESEEN}") for name in left}
 
