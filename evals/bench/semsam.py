@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -82,9 +83,9 @@ def rescore_rows(times: int, batches: Sequence[int] = BATCHES) -> tuple[list[Row
 def step_rows(seconds: dict[int, float], times: int) -> list[Row]:
     """Re-scoring as a share of a decode step of a 2-B model.
 
-    The step is measured in parts: the matrix products of one layer times the number of layers, and those of
-    an eighth of the output matrix times eight, in float32. Attention, norms and the image are left out, so that
-    the real step is longer and the share smaller.
+    The step is measured in parts: the matrix products of one layer times the number of layers, and those
+    of an eighth of the output matrix times eight, in float32. Attention, norms and the image are left out: the
+    real step is longer, and the share smaller.
     """
     shapes = [(HIDDEN, QUERY), (HIDDEN, KEY), (HIDDEN, KEY), (QUERY, HIDDEN)]
     shapes += [(HIDDEN, INNER), (HIDDEN, INNER), (INNER, HIDDEN)]
@@ -152,6 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--vllm-turns", type=int, default=8)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
+    # a plain SIGTERM would end this process without the `finally` that stops the server
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     torch.set_num_threads(options.threads)
     rows, seconds = rescore_rows(options.times, options.batches)
     rows += step_rows(seconds, options.times)
