@@ -83,8 +83,8 @@ def rescore_rows(times: int, batches: Sequence[int] = BATCHES) -> tuple[list[Row
 def step_rows(seconds: dict[int, float], times: int) -> list[Row]:
     """Re-scoring as a share of a decode step of a 2-B model.
 
-    The step is measured in parts: the matrix products of one layer times the number of layers, and those
-    of an eighth of the output matrix times eight, in float32. Attention, norms and the image are left out: the
+    The step is measured in parts, in float32: the matrix products of one layer times the number of layers,
+    and those of an eighth of the output matrix times eight. Attention, norms and the image are left out: the
     real step is longer, and the share smaller.
     """
     shapes = [(HIDDEN, QUERY), (HIDDEN, KEY), (HIDDEN, KEY), (QUERY, HIDDEN)]
