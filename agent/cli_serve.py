@@ -199,7 +199,8 @@ def _needs_extra() -> None:
     """Raises InputError when the packages of the service are not installed."""
     from importlib.util import find_spec
 
-    for package in ("fastapi", "uvicorn", "structlog", "prometheus_client", "aiosqlite", "multipart"):
+    needed = ("fastapi", "uvicorn", "structlog", "prometheus_client", "multipart")
+    for package in (*needed, "langgraph.checkpoint.sqlite"):
         if find_spec(package) is None:
             raise InputError(
                 f"The server needs the package {package}; install it with: pip install 'foveate[serve]'."

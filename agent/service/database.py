@@ -34,8 +34,10 @@ class Database(Protocol):
         """The rows of a query."""
         ...
 
-    async def run(self, *statements: Statement) -> list[int]:
-        """All statements in one transaction; how many rows each touched. Raises Conflict."""
+    async def run(self, *statements: Statement, durable: bool = True) -> list[int]:
+        """All statements in one transaction; how many rows each touched. Raises Conflict.
+
+        Without `durable` a loss of power, though not of the process, may take the last moment's."""
         ...
 
     def lock(self, name: str) -> Any:
@@ -76,42 +78,45 @@ class SqliteDatabase:
     """A file in write-ahead mode with one writing thread; one server process at a time."""
 
     shared = False
+    saver: BaseCheckpointSaver[Any]
 
-    def __init__(self, path: Path, saver: Any, checkpoints: Any) -> None:
-        self.saver, self.lock = saver, Locks()
-        self._checkpoints = checkpoints
+    def __init__(self, path: Path) -> None:
+        self.lock = Locks()
         self._thread = ThreadPoolExecutor(1, "foveate-database")
         self._path = path
-        self._connection: sqlite3.Connection | None = None
 
     @classmethod
     async def open(cls, path: Path) -> SqliteDatabase:
-        import aiosqlite
+        database = cls(path)
+        await asyncio.get_running_loop().run_in_executor(database._thread, database._connect)
+        return database
 
-        from foveate.agent.service.saver import SteadySqliteSaver
+    def _connect(self) -> None:
+        from foveate.agent.service.saver import ThreadedSqliteSaver
 
-        checkpoints = await aiosqlite.connect(path, timeout=30)
-        saver = SteadySqliteSaver(checkpoints, strict())
-        await saver.setup()
-        # a killed process loses nothing of it; the turns themselves are written through to the disk
-        await checkpoints.execute("PRAGMA synchronous=NORMAL")
-        await checkpoints.execute("PRAGMA secure_delete=ON")
-        return cls(path, saver, checkpoints)
+        self._db = _connection(self._path, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._checkpoints = _connection(self._path)
+        saver = ThreadedSqliteSaver(self._checkpoints, self._thread, strict())
+        saver.setup()
+        self.saver = saver
+        # a killed process loses nothing of it; turns are written through to the disk
+        self._checkpoints.execute("PRAGMA synchronous=NORMAL")
 
     async def fetch(self, sql: str, *values: Any) -> list[Row]:
         rows: list[Row] = await self._call(lambda db: [dict(row) for row in db.execute(sql, values)])
         return rows
 
-    async def run(self, *statements: Statement) -> list[int]:
-        counts: list[int] = await self._call(lambda db: _transaction(db, statements))
+    async def run(self, *statements: Statement, durable: bool = True) -> list[int]:
+        counts: list[int] = await self._call(lambda db: _transaction(db, statements, durable))
         return counts
 
     async def prune(self, thread: str) -> None:
-        await self.saver.settled()
         newest = "(SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ?)"
         await self.run(
             (f"DELETE FROM writes WHERE thread_id = ? AND checkpoint_id < {newest}", (thread, thread)),
             (f"DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_id < {newest}", (thread, thread)),
+            durable=False,
         )
 
     async def erase(self) -> None:
@@ -119,24 +124,22 @@ class SqliteDatabase:
         await self._call(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     async def close(self) -> None:
-        await self.saver.settled()
-        await self._checkpoints.close()
-        await self._call(lambda db: db.close())
+        for connection in (self._checkpoints, self._db):
+            await self._call(lambda _, open_one=connection: open_one.close())
         self._thread.shutdown()
 
     async def _call(self, work: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._db()))
-
-    def _db(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("PRAGMA secure_delete=ON")
-        return self._connection
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._db))
 
 
-def _transaction(db: sqlite3.Connection, statements: Sequence[Statement]) -> list[int]:
+def _connection(path: Path, **options: Any) -> sqlite3.Connection:
+    connection: sqlite3.Connection = sqlite3.connect(path, timeout=30, check_same_thread=False, **options)
+    connection.execute("PRAGMA secure_delete=ON")
+    return connection
+
+
+def _transaction(db: sqlite3.Connection, statements: Sequence[Statement], durable: bool) -> list[int]:
+    db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
     with _begun(db):
         try:
             return [db.execute(sql, tuple(values)).rowcount for sql, values in statements]
@@ -189,12 +192,14 @@ class PostgresDatabase:
             cursor = await connection.execute(sql.replace("?", "%s"), values)
             return list(await cursor.fetchall())
 
-    async def run(self, *statements: Statement) -> list[int]:
+    async def run(self, *statements: Statement, durable: bool = True) -> list[int]:
         from psycopg.errors import IntegrityError
 
         counts = []
         try:
             async with self._pool.connection() as connection, connection.transaction():
+                if not durable:
+                    await connection.execute("SET LOCAL synchronous_commit = off")
                 for sql, values in statements:
                     cursor = await connection.execute(sql.replace("?", "%s"), values)
                     counts.append(cursor.rowcount)

@@ -178,8 +178,8 @@ class Ledger:
 
     async def write_events(self, rows: Iterable[Sequence[Any]], endings: Iterable[Statement] = ()) -> None:
         """(session, turn, seq, kind, JSON) rows and the ends of turns, in one transaction."""
-        sql = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
-        await self.database.run(*((sql, row) for row in rows), *endings)
+        sql, ends = "INSERT INTO events VALUES (?, ?, ?, ?, ?)", list(endings)
+        await self.database.run(*((sql, row) for row in rows), *ends, durable=bool(ends))
 
     async def events(self, session: str, turn: int, after: int) -> list[Row]:
         return await self.database.fetch(
