@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import tool
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -89,7 +92,7 @@ def test_a_question_is_answered_with_boxes_over_the_pixels(watched: Watched, tmp
         ask(page, "Is there a nodule?")
         expect(page.locator(".answer")).to_have_text("A nodule and the aorta.")
         expect(page.locator(".steps li b")).to_have_text(["Opening view", "Zoom"])
-        page.wait_for_function("document.querySelectorAll('.steps img').length === 2")
+        expect(page.locator(".steps img")).to_have_count(2)
         expect(page.locator(".claims .note")).to_have_text(["no evidence cited"])
         assert data(page, "boxes") == "E1 E2" and data(page, "lit") == ""
         result = client.http.get(f"/v1/sessions/{page.url.split('#')[1]}").json()["turns"][0]["result"]
@@ -161,7 +164,36 @@ def test_the_canvas_shows_what_the_server_draws(watched: Watched, client: Client
     assert different == 0 and grays > 100
 
 
-def test_tokens_are_shown_while_they_come_and_a_question_can_be_stopped(
+class Hesitant(ScriptedModel):
+    """Says half of its reply, and the rest when it is let go."""
+
+    go: Any = None
+
+    def _stream(self, messages: list[BaseMessage], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
+        reply = str(self.replies[0])
+        middle = reply.index("there")
+        yield ChatGenerationChunk(message=AIMessageChunk(reply[:middle]))
+        self.go.wait(60)
+        yield ChatGenerationChunk(message=AIMessageChunk(reply[middle:]))
+
+
+def test_the_answer_is_shown_while_it_comes(watched: Watched, tmp_path: Path, picture: Path) -> None:
+    go = threading.Event()
+    with serving(tmp_path / "data", Hesitant(replies=[FOUND], go=go)) as client:
+        page = opened(watched, client.base)
+        upload(page, picture)
+        page.fill("#question", "Is there a spot?")
+        page.press("#question", "Enter")
+        expect(page.locator(".answer")).to_have_text("It is")
+        expect(page.locator("#send")).to_be_hidden()
+        page.reload()  # a running turn is taken up again, from its first event
+        expect(page.locator(".answer")).to_have_text("It is")
+        go.set()
+        expect(page.locator(".answer")).to_have_text("It is there.")
+        expect(page.locator("#send")).to_be_visible()
+
+
+def test_steps_are_shown_while_they_run_and_a_question_can_be_stopped(
     watched: Watched, tmp_path: Path, picture: Path
 ) -> None:
     let_go = threading.Event()
@@ -287,7 +319,7 @@ def test_a_reload_keeps_the_session_and_downloads_work(
     page.wait_for_selector("[data-turn='1'] .actions button")
     expect(page.locator(".answer")).to_have_text("It is there.")
     expect(page.locator(".steps li b")).to_have_text(["Opening view", "Zoom"])
-    page.wait_for_function("document.querySelector('canvas').dataset.boxes === 'E1'")
+    expect(page.locator("canvas")).to_have_attribute("data-boxes", "E1")
     ask(page, "How large is it?", turn=2)
     expect(page.locator("[data-turn='2'] .answer")).to_have_text("It is small.")
     with page.expect_download() as got:
@@ -358,5 +390,6 @@ def test_a_key_is_asked_for_once(watched: Watched, tmp_path: Path, picture: Path
         page.wait_for_selector("body[data-ready=true]")
         upload(page, picture)
         ask(page, "Is there a spot?")
-        page.wait_for_function("document.querySelector('.chip img').naturalWidth > 0")
+        expect(page.locator(".chip img")).to_have_attribute("src", re.compile("^blob:"))
+        assert page.locator(".chip img").evaluate("(e) => e.decode().then(() => e.naturalWidth)") > 0
         expect(page.locator("#key-dialog")).to_be_hidden()

@@ -8,6 +8,7 @@ import { Stage } from "./stage.js";
 import { follow } from "./sse.js";
 import { TurnCard } from "./turn.js";
 
+const EXAMPLE = "Is there a nodule? Where, and how large?";
 const REPLAYED = 5; // turns whose whole stream is read again when a session is opened
 let session = null;
 let cards = [];
@@ -15,6 +16,7 @@ let active = null; // the card whose boxes are shown
 let lit = new Set();
 let running = null; // {card, stop: AbortController}
 let choseView = false; // the user went to a slice or window of their own
+let shown = ""; // the views that the last question began with; the model has seen them
 
 const stage = new Stage({
   boxesOn: (...place) => active?.boxesOn(...place) ?? [],
@@ -94,6 +96,7 @@ function begin(id) {
   cards = [];
   activate(null);
   choseView = false;
+  shown = "";
   $("turns").replaceChildren();
   stage.reset(id ? new Slices(id) : null);
   // the address keeps the session over a reload
@@ -168,9 +171,12 @@ async function ask() {
   const marked = stage.marked();
   const body = { question };
   if (marked) Object.assign(body, { look: [marked.look], boxes: [marked.box] });
-  else if (!$("here-label").hidden && $("here").checked) body.look = stage.looks();
+  else if (!$("here-label").hidden && $("here").checked && JSON.stringify(stage.looks()) !== shown) {
+    body.look = stage.looks();
+  }
   try {
     const turn = await api.ask(session, body);
+    if (body.look) shown = JSON.stringify(body.look);
     $("question").value = "";
     stage.unmark();
     say("Asked.");
@@ -232,6 +238,7 @@ function refreshAsk() {
   $("stop").hidden = !running;
   if (!running) $("stop").disabled = false;
   $("question").disabled = !there;
+  $("question").placeholder = there ? EXAMPLE : "Open an image first";
 }
 
 /** Offers to begin with the views that are shown, once they are anything else than what would be taken anyway. */

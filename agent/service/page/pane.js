@@ -59,6 +59,7 @@ export class Pane {
       this.arrived = true;
       this.canvas.dataset.shown = `${this.image.number}/${this.plane}/${this.index}`;
       this.draw();
+      this.hooks.changed(this); // the place on the screen is known now
     } catch (error) {
       if (error.name !== "AbortError") this.hooks.failed(error);
     } finally {
@@ -75,6 +76,7 @@ export class Pane {
   fit() {
     this.transform = null;
     this.draw();
+    this.hooks.changed(this);
   }
 
   zoom(factor, point = [this.view.width / 2, this.view.height / 2]) {
@@ -122,6 +124,7 @@ export class Pane {
     }
     if (this.fitted) this.transform = null;
     this.draw();
+    if (this.image) this.hooks.changed(this);
   }
 
   draw() {
