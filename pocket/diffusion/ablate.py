@@ -35,9 +35,12 @@ AXES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (0.35, 0.55), (0.5, 0.7),
     ))),
     ("layers (grid sides)", tuple({"sides": s} for s in (
-        (8,), (16,), (32,), (8, 16), (16, 32), (8, 16, 32),
+        (4,), (8,), (16,), (4, 8), (8, 16), (4, 8, 16),
     ))),
-    ("queries", ({"queries": "shared"}, {"queries": "own"})),
+    ("propagation by self-attention", tuple({"propagate": p, "propagate_mix": m} for p, m in (
+        ((), 1.0), (((8, 1),), 0.5), (((8, 1),), 1.0), (((16, 1),), 0.5), (((16, 1),), 1.0),
+        (((8, 1), (16, 1)), 0.5), (((16, 2),), 0.5), (((16, 3),), 1.0),
+    ))),
     ("template", tuple({"template": t} for t in ("{phrase}", "ct slice with {phrase}", "bright {phrase}"))),
     ("tokens", (
         {"tokens": "all", "location": "same"}, {"tokens": "content", "location": "same"},
@@ -49,10 +52,7 @@ AXES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (("nothing found", "body"), 0.5), (("nothing found", "body"), 1.0), (("ct slice",), 1.0),
     ))),
     ("normalise", tuple({"normalise": n} for n in ("mean", "minmax", "none"))),
-    ("propagation by self-attention", tuple({"propagate": p, "propagate_mix": m} for p, m in (
-        ((), 1.0), (((16, 1),), 0.5), (((16, 1),), 1.0), (((32, 1),), 0.5), (((32, 1),), 1.0),
-        (((16, 1), (32, 1)), 0.5), (((16, 1), (32, 1)), 1.0), (((32, 2),), 0.5), (((32, 3),), 1.0),
-    ))),
+    ("queries", ({"queries": "shared"}, {"queries": "own"})),
     ("change of predicted noise", tuple({"difference": d, "difference_weight": w} for d, w in (
         ("none", 0.0), ("magnitude", 0.25), ("magnitude", 0.5), ("magnitude", 0.75), ("gain", 0.25),
         ("gain", 0.5),
@@ -79,10 +79,10 @@ class Search:
 
     def rows(self, recipe: Recipe) -> list[Row]:
         name = f"{self.stamp} {recipe_hash(replace(recipe, name='fast'))}"
-        return run(self.cases, {name: method_of(recipe, self.denoiser)}, self.kept, lambda line: None)
+        return run(self.cases, {name: method_of(recipe, self.denoiser)}, self.kept, str, METRICS)
 
     def baseline(self, name: str, method: Method) -> list[Row]:
-        return run(self.cases, {name: method}, self.kept, lambda line: None)
+        return run(self.cases, {name: method}, self.kept, str, METRICS)
 
     def best(self, start: Recipe, most_rows: int) -> tuple[Recipe, list[str]]:
         """The chosen recipe and the lines of the table; no more than `most_rows` latents."""
@@ -150,8 +150,8 @@ def main() -> None:
     """Searches, checks, writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--pictures", type=int, default=30)
-    parser.add_argument("--checked", type=int, default=15)
+    parser.add_argument("--pictures", type=int, default=12)
+    parser.add_argument("--checked", type=int, default=6)
     parser.add_argument("--most", type=int, default=8, help="most noised latents of an image")
     parser.add_argument("--threads", type=int, default=1)
     told = parser.parse_args()

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from foveate.pocket.anatomy import structures
 from foveate.pocket.augment import HELD_OUT
 from foveate.pocket.diffusion.captions import caption
-from foveate.pocket.diffusion.model import Vae, to_input
+from foveate.pocket.diffusion.model import Vae, autocast, to_input
 from foveate.pocket.diffusion.pool import Told, read_shard, shard_paths
 from foveate.pocket.diffusion.scenes import random_picture
 
@@ -34,10 +35,14 @@ def vae_hash(vae: Vae) -> str:
 
 @torch.no_grad()
 def encode(vae: Vae, grey: npt.NDArray[np.uint8], batch: int = 25) -> Tensor:
-    """Scaled latent means, float16 (n, 4, h, w), of pictures (n, 4h, 4w)."""
-    device = next(vae.parameters()).device
+    """Scaled latent means, float16 (n, 4, h, w), of pictures, which are first averaged down to the side that
+    the autoencoder is used at: small pictures are learned many times faster.
+    """
+    device, side = next(vae.parameters()).device, int(vae.config.sample_size)
     rows = [to_input(grey[i : i + batch]).to(device) for i in range(0, len(grey), batch)]
-    means = torch.cat([vae.encode(r.contiguous()).latent_dist.mean.cpu() for r in rows])
+    with autocast(device.type):
+        fitted = (F.adaptive_avg_pool2d(row.contiguous(), side) for row in rows)
+        means = torch.cat([vae.encode(row).latent_dist.mean.float().cpu() for row in fitted])
     scaled: Tensor = (means * vae.config.scaling_factor).half()
     return scaled
 
@@ -47,7 +52,7 @@ class Latents:
 
     def __init__(self, pool: Path, vae: Vae) -> None:
         self.pool, self.vae = pool, vae
-        self.cache = pool.parent / f"latents-{vae_hash(vae)}"
+        self.cache = pool.parent / f"latents-{vae_hash(vae)}-{vae.config.sample_size}"
         self.seen: set[str] = set()
         self.latents = torch.zeros(0, 4, 0, 0, dtype=torch.float16)
         self.told: list[Told] = []
@@ -57,10 +62,14 @@ class Latents:
                 f"no pictures in {pool}: run `python -m foveate.pocket.diffusion.pool` first"
             )
 
-    def refresh(self) -> None:
-        """Encodes and takes in the shards that have appeared."""
+    def refresh(self, most: int = 8) -> None:
+        """Takes in the shards whose latents are cached and `most` others, so that training need not wait."""
         self.cache.mkdir(parents=True, exist_ok=True)
-        fresh = [path for path in shard_paths(self.pool) if path.name not in self.seen]
+        fresh, others = [], 0
+        for path in shard_paths(self.pool):
+            others += not self._kept(path).exists()
+            if path.name not in self.seen and (self._kept(path).exists() or others <= most):
+                fresh.append(path)
         made = [self.latents] if self.told else []
         for path in fresh:
             made.append(self._latents_of(path))
@@ -69,8 +78,11 @@ class Latents:
         if fresh:
             self.latents = torch.cat(made)
 
+    def _kept(self, path: Path) -> Path:
+        return self.cache / f"{path.stem}.npy"
+
     def _latents_of(self, path: Path) -> Tensor:
-        kept = self.cache / f"{path.stem}.npy"
+        kept = self._kept(path)
         if not kept.exists():
             part = kept.with_suffix(".part.npy")
             np.save(part, encode(self.vae, read_shard(path).grey).numpy())

@@ -33,11 +33,15 @@ def caption(rng: np.random.Generator, facts: Sequence[Fact], window: str, erased
     if not facts:
         return _choose(rng, words()["nothing"])
     count = int(rng.choice((1, 2, 3, 5), p=(0.42, 0.22, 0.2, 0.16)))
+    if len(facts) <= 3:  # few things to be seen: all are told
+        count = len(facts)
     short = count > 3
     parts = [mention(rng, fact, short) for fact in _chosen(rng, facts, count)]
     if rng.random() < 0.1 and not short:
         parts.append(_choose(rng, words()["absent"]).format(p=_absent(rng, facts, erased)))
     text = _listed(rng, parts)
+    if len(facts) <= 3:
+        text = _choose(rng, words()["alone"]).format(p=text)
     if rng.random() < 0.2:
         text = _choose(rng, words()["carriers"]).format(p=text, w=window)
     return text
@@ -46,7 +50,7 @@ def caption(rng: np.random.Generator, facts: Sequence[Fact], window: str, erased
 def mention(rng: np.random.Generator, fact: Fact, short: bool = False) -> str:
     """One structure by one of its names, with its shade and its place at times."""
     item = structure(fact.name)
-    wording = item.name if short or rng.random() < 0.45 else _choose(rng, item.phrases())
+    wording = item.name if short or rng.random() < 0.65 else _choose(rng, item.phrases())
     if fact.shade and rng.random() < 0.9:
         for article in ARTICLES:
             wording = wording.removeprefix(article)

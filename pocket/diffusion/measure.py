@@ -63,24 +63,31 @@ def asked_masks(labels: npt.NDArray[np.uint8], least: int) -> dict[str, npt.NDAr
     return made
 
 
-def measured(heat: Heat, mask: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """All metrics of one map (h, w) in [0, 1] against one mask."""
-    boxes = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in ndimage.find_objects(_components(mask))]
-    binary = without_orphans(heat > gmm_threshold(heat))
+def measured(heat: Heat, mask: npt.NDArray[np.bool_], metrics: Sequence[str] = METRICS) -> dict[str, float]:
+    """The asked metrics of one map (h, w) in [0, 1] against one mask."""
+    return {name: MEASURES[name](heat, mask) for name in metrics}
+
+
+def _boxes_miou(heat: Heat, mask: npt.NDArray[np.bool_]) -> float:
+    found = ndimage.find_objects(ndimage.label(mask, structure=np.ones((3, 3)))[0])
+    boxes = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in found]
+    return threshold_miou(heat, mask_of_boxes(boxes, *mask.shape))
+
+
+def _gmm_miou(heat: Heat, mask: npt.NDArray[np.bool_]) -> float:
+    return fgbg_miou(without_orphans(heat > gmm_threshold(heat)), mask)
+
+
+def _finite_cnr(heat: Heat, mask: npt.NDArray[np.bool_]) -> float:
+    """A map that is flat inside and outside has no noise; its contrast counts 0."""
     contrast = cnr_union(heat, mask)
-    return {
-        "miou_heat": threshold_miou(heat, mask),
-        "miou_heat_boxes": threshold_miou(heat, mask_of_boxes(boxes, *mask.shape)),
-        "miou_fgbg": fgbg_miou(binary, mask),
-        "cnr": contrast if np.isfinite(contrast) else 0.0,
-        "auc": auc_roc(heat, mask),
-        "pointing": float(pointing_game(heat, mask)),
-    }
+    return contrast if np.isfinite(contrast) else 0.0
 
 
-def _components(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    labels: npt.NDArray[np.int32] = ndimage.label(mask, structure=np.ones((3, 3)))[0]
-    return labels
+MEASURES: dict[str, Callable[[Heat, npt.NDArray[np.bool_]], float]] = {
+    "miou_heat": threshold_miou, "miou_heat_boxes": _boxes_miou, "miou_fgbg": _gmm_miou,
+    "cnr": _finite_cnr, "auc": auc_roc, "pointing": lambda heat, mask: float(pointing_game(heat, mask)),
+}  # fmt: skip
 
 
 def recipe_hash(recipe: Recipe) -> str:
@@ -97,7 +104,11 @@ def weights_hash(folder: Path) -> str:
 
 
 def run(
-    cases: Sequence[Case], methods: dict[str, Method], kept: Path, tell: Callable[[str], None] = print
+    cases: Sequence[Case],
+    methods: dict[str, Method],
+    kept: Path,
+    tell: Callable[[str], None] = print,
+    metrics: Sequence[str] = METRICS,
 ) -> list[Row]:
     """One row per case, method and structure. What `kept` holds already is not computed again."""
     rows = _kept(kept)
@@ -108,7 +119,7 @@ def run(
         for name, method in methods.items():
             todo = [case for case in cases if (name, case.group) not in done]
             for case in todo:
-                fresh = list(_rows(name, case, method))
+                fresh = list(_rows(name, case, method, metrics))
                 file.write("".join(json.dumps(row) + "\n" for row in fresh))
                 file.flush()
                 rows.extend(fresh)
@@ -117,10 +128,10 @@ def run(
     return [row for row in rows if row["method"] in methods and row["group"] in wanted]
 
 
-def _rows(name: str, case: Case, method: Method) -> Iterator[Row]:
+def _rows(name: str, case: Case, method: Method, metrics: Sequence[str]) -> Iterator[Row]:
     maps = method(case)
     for (structure, mask), heat in zip(case.masks.items(), maps, strict=True):
-        yield {"method": name, "group": case.group, "structure": structure, **measured(heat, mask)}
+        yield {"method": name, "group": case.group, "structure": structure, **measured(heat, mask, metrics)}
 
 
 def _kept(path: Path) -> list[Row]:

@@ -1,10 +1,10 @@
 """Builds, saves and loads pocket-diffusion: the classes and the folder of a diffusers
 `StableDiffusionPipeline`.
 
-128 x 128 pictures (three equal channels), an autoencoder to 32 x 32 x 4 latents, a UNet with
-cross-attention at 32², 16² and 8², a small CLIP text encoder with its own tokenizer, v-prediction on the
-noise schedule of arXiv 2404.12920's model. Knows the architecture and the files on disk; nothing of data,
-captions or training.
+64 x 64 pictures (three equal channels), an autoencoder to 16 x 16 x 4 latents, a UNet with cross-attention
+at 8², 4² and, on the way up, 16², a small CLIP text encoder with its own tokenizer, v-prediction on the noise
+schedule of arXiv 2404.12920's model. Knows the architecture and the files on disk; nothing of data, captions
+or training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 32
-LATENT = 32
+LATENT = 16
+WORD_SPREAD = 0.5
 # diffusers' classes get their methods from bases that a type checker does not see
 Vae = Any
 Unet = Any
@@ -85,13 +86,18 @@ def _bytes() -> list[str]:
 
 
 def text_encoder(tokenizer: CLIPTokenizer, size: Size) -> CLIPTextModel:
+    """Words start far apart: from CLIP's own small start, all texts end up as the same states before the UNet
+    has learned to listen, and it never does.
+    """
     config = CLIPTextConfig(
         vocab_size=len(tokenizer), hidden_size=size.text, intermediate_size=3 * size.text,
         num_hidden_layers=size.text_layers, num_attention_heads=4, max_position_embeddings=LENGTH,
         projection_dim=size.text, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    return CLIPTextModel(config)
+    made = CLIPTextModel(config)
+    torch.nn.init.normal_(made.get_input_embeddings().weight, std=WORD_SPREAD)
+    return made
 
 
 def autoencoder(size: Size) -> Vae:
@@ -104,7 +110,7 @@ def autoencoder(size: Size) -> Vae:
 
 
 def unet(size: Size) -> Unet:
-    """Attention everywhere but in the first down block: it is dear at 32² and the way up is where meaning
+    """Attention everywhere but in the first down block: it is dear there, and the way up is where meaning
     is.
     """
     return _library.UNet2DConditionModel(

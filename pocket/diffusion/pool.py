@@ -1,4 +1,5 @@
-"""Pictures with their facts on disk: `python -m foveate.pocket.diffusion.pool --count 24000`.
+"""Pictures with their facts on disk: `python -m foveate.pocket.diffusion.pool --count 24000`, and then
+`--count 10000 --seed 1 --alone` for single structures on an empty ground.
 
 Making a picture costs as much as a third of a training step, so each serves a few times, always under a
 fresh caption and fresh noise. Shard n depends on the seed and n alone; what exists is kept. Knows nothing
@@ -61,7 +62,7 @@ def shard_paths(folder: Path = POOL) -> list[Path]:
     return [p for p in sorted(folder.glob("*.npz")) if not p.name.endswith(".part.npz")]
 
 
-def make(count: int, seed: int, folder: Path = POOL) -> None:
+def make(count: int, seed: int, folder: Path = POOL, alone: bool = False) -> None:
     """Makes the shards that are missing."""
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -70,7 +71,7 @@ def make(count: int, seed: int, folder: Path = POOL) -> None:
         if path.exists():
             continue
         rng = np.random.default_rng((seed, n))
-        write_shard(path, [random_picture(rng) for _ in range(SHARD)])
+        write_shard(path, [random_picture(rng, alone=alone) for _ in range(SHARD)])
         print(f"{(n + 1) * SHARD}/{count} pictures, {time.monotonic() - began:.0f} s", flush=True)
 
 
@@ -79,7 +80,8 @@ if __name__ == "__main__":
     parser.add_argument("--count", type=int, default=24000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pool", type=Path, default=POOL)
+    parser.add_argument("--alone", action="store_true", help="single structures on an empty ground")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    make(options.count, options.seed, options.pool)
+    make(options.count, options.seed, options.pool, options.alone)

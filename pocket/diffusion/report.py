@@ -56,7 +56,7 @@ HEADERS = {
 
 def recipes() -> dict[str, Recipe]:
     """The shipped recipes, and `ldm` read at 16² as well: the published layers are 16 x 16, which this
-    small UNet has one halving earlier than the paper's.
+    small UNet has only at its latents' own grid.
     """
     made = {name: load_recipe(name) for name in RECIPES}
     made["ldm, 16²"] = replace(made["ldm"], name="ldm, 16²", layers=(), halvings=(), sides=(16,))
@@ -163,7 +163,7 @@ with each other. The interval in brackets is a paired 95 % bootstrap over slices
 
 {overall(rows)}
 
-- “ldm” reads where the paper's recipe puts the layers (two halvings of the latent grid: 8² here); “ldm,
+- “ldm” reads where the paper's recipe puts the layers (two halvings of the latent grid: 4² here); “ldm,
   16²” reads the layers of the published grid size.
 - The location prior was made from the labels of A and B (the share of their slices in which a place,
   relative to the body, belongs to the structure). It knows no pixel but where the body is; it also knows

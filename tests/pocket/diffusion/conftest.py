@@ -24,12 +24,18 @@ BOXES = {
 """(x0, y0, x1, y1) in pixels of a 64 x 64 slice: twice the picture's size."""
 
 
-def rectangles(rng: np.random.Generator) -> Picture:
-    """One picture of labelled rectangles in fat, composed as a real cut is."""
+def rectangle_slice() -> tuple[np.ndarray, np.ndarray]:
+    """`labels` uint8 and `hu` float32 (64, 64): labelled rectangles in fat."""
     labels, hu = np.zeros((2 * SIDE, 2 * SIDE), np.uint8), np.full((2 * SIDE, 2 * SIDE), -100.0, np.float32)
     for name, (x0, y0, x1, y1) in BOXES.items():
         labels[y0:y1, x0:x1] = part_ids(structure(name))[0]
         hu[y0:y1, x0:x1] = 60
+    return labels, hu
+
+
+def rectangles(rng: np.random.Generator) -> Picture:
+    """One picture of labelled rectangles in fat, composed as a real cut is."""
+    labels, hu = rectangle_slice()
     return compose(rng, hu, labels, random_window(rng))
 
 

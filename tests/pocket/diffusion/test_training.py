@@ -77,7 +77,7 @@ def test_latents_are_cached_and_new_shards_taken_in(pool: Path) -> None:
     coder = load_vae(pool.parent / "vae.pt", TINY)
     source = Latents(pool, coder)
     assert source.latents.shape == (12, 4, 8, 8) and len(source.told) == 12
-    cached = sorted(p.name for p in (pool.parent / f"latents-{vae_hash(coder)}").glob("*.npy"))
+    cached = sorted(p.name for p in (pool.parent / f"latents-{vae_hash(coder)}-32").glob("*.npy"))
     assert cached == ["000-0000.npy", "000-0001.npy"]
     (pool / "000-0002.npz").write_bytes((pool / "000-0000.npz").read_bytes())
     source.refresh()
