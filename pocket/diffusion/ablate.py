@@ -79,10 +79,10 @@ class Search:
 
     def rows(self, recipe: Recipe) -> list[Row]:
         name = f"{self.stamp} {recipe_hash(replace(recipe, name='fast'))}"
-        return run(self.cases, {name: method_of(recipe, self.denoiser)}, self.kept, str, METRICS)
+        return run(self.cases, {name: method_of(recipe, self.denoiser)}, self.kept, _silent, METRICS)
 
     def baseline(self, name: str, method: Method) -> list[Row]:
-        return run(self.cases, {name: method}, self.kept, str, METRICS)
+        return run(self.cases, {name: method}, self.kept, _silent, METRICS)
 
     def best(self, start: Recipe, most_rows: int) -> tuple[Recipe, list[str]]:
         """The chosen recipe and the lines of the table; no more than `most_rows` latents."""
@@ -97,6 +97,10 @@ class Search:
             recipe = replace(recipe, **chosen)
             print(f"{axis}: {_told(chosen)}", flush=True)
         return recipe, lines
+
+
+def _silent(_line: str) -> None:
+    """A search tells one line a setting, not one a recipe."""
 
 
 def _told(change: Change) -> str:
