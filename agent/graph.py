@@ -64,7 +64,7 @@ def build_graph(
     again = Again(model, profile, store, png, tool_schemas([])) if can_resample(model) else None
     # a compact model was taught with the other tools: what `refine` does is done for it after its answer
     asker = again if profile.style == "full" else None
-    looks = ToolContext(store, {}, {}, grounder, resample=asker and asker.within(0))
+    looks = ToolContext(store, {}, {}, grounder, resample=asker.within(0) if asker else None)
     schemas = tool_schemas(toolbox(looks) if use_tools else [])
     words = "\n".join(json.dumps(schema["function"]) for schema in schemas)
     nodes = Nodes(store, grounder, profile, budget, Caller(profile, toolbox), use_tools, words, asker)

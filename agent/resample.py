@@ -72,7 +72,7 @@ class Again:
 
     def _messages(self, question: str, view: View) -> list[BaseMessage]:
         line = observe.view_line(self.profile, NAME, view, self.store.get(view.image_id))
-        asked = [
+        asked: list[Any] = [
             observe.system_message(self.profile, False, str(self.schemas)),
             observe.question_message(self.profile, question, {NAME: line}),
         ]

@@ -17,7 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from foveate.pocket.asked import ct_source, weights_hash
+from foveate.pocket.asked import weights_hash
+from foveate.pocket.data import ct_source
 from foveate.pocket.semsam_tables import report_text
 from foveate.pocket.spatial import Spatial, is_right, questions
 

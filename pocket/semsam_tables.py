@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,11 @@ def result(row: Row, arm: str | None) -> dict[str, Any]:
 
 def right(row: Row, arm: str | None) -> float:
     return float(result(row, arm)["right"])
+
+
+def gain(row: Row, arm: str) -> float:
+    """What the arm adds to a question's result: −1, 0 or 1."""
+    return right(row, arm) - right(row, None)
 
 
 def mean_and_interval(rows: Sequence[Row], value: Value) -> tuple[float, float, float]:
@@ -83,8 +89,8 @@ def _accuracy(rows: Sequence[Row], arms: Mapping[str, str]) -> str:
         f"| ordinary | {value:.3f} | {low:.2f}–{high:.2f} | | | | | {len(rows)} questions |",
     ]
     for arm in arms:
-        value, low, high = mean_and_interval(rows, lambda row, arm=arm: right(row, arm))
-        change, least, most = mean_and_interval(rows, lambda row, arm=arm: right(row, arm) - right(row, None))
+        value, low, high = mean_and_interval(rows, partial(right, arm=arm))
+        change, least, most = mean_and_interval(rows, partial(gain, arm=arm))
         gained, lost, p = mcnemar(rows, arm)
         other = sum(result(row, arm)["answer"] != row["ordinary"]["answer"] for row in rows)
         lines.append(

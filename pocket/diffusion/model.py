@@ -96,7 +96,8 @@ def text_encoder(tokenizer: CLIPTokenizer, size: Size) -> CLIPTextModel:
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     made = CLIPTextModel(config)
-    torch.nn.init.normal_(made.get_input_embeddings().weight, std=WORD_SPREAD)
+    words: Any = made.get_input_embeddings()
+    torch.nn.init.normal_(words.weight, std=WORD_SPREAD)
     return made
 
 

@@ -76,7 +76,8 @@ def image_processor() -> Qwen2VLImageProcessorPil:
 def save(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, folder: Path) -> None:
     """Writes a folder that AutoModelForImageTextToText and vLLM load; weights in float16 (half the bytes)."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part in (model.config.text_config, model.config.vision_config):
+    config: Any = model.config
+    for part in (config.text_config, config.vision_config):
         part.dtype = None  # loaded weights leave theirs here, and it would contradict the file's float16
     copy: Any = Qwen2_5_VLForConditionalGeneration(model.config)  # transformers types its own `to` wrongly
     copy.load_state_dict(model.state_dict())

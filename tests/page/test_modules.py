@@ -19,7 +19,7 @@ from foveate.tools.imaging.windows import Window, apply_window
 from ..agent.scripted import ScriptedModel
 from ..service.server import serving
 
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=12, deadline=None)
 numbers = st.floats(-2000, 2000, allow_nan=False).map(lambda value: round(value, 3))
 transforms = st.fixed_dictionaries({"scale": st.floats(0.05, 40), "x": numbers, "y": numbers})
 aspects = st.sampled_from([{"x": 1, "y": 1}, {"x": 1, "y": 2.5}, {"x": 1.7, "y": 1}])
