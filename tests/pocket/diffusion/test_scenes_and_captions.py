@@ -129,4 +129,5 @@ def test_what_stands_alone_stands_on_an_even_ground(seed: int) -> None:
     ids = set(np.unique(picture.labels)) - {0}
     assert ids <= {i for fact in picture.facts for i in part_ids(structure(fact.name))}
     ground = picture.grey[picture.labels == 0].astype(float)
-    assert len(there) > 0 and np.percentile(ground, 80) - np.percentile(ground, 20) < 2
+    assert there or picture.erased  # the only structure may have been painted away
+    assert np.percentile(ground, 80) - np.percentile(ground, 20) < 2
