@@ -27,9 +27,12 @@ class Watched:
             self.faults.append(f"{message.text} {message.location}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; the tests of the page are skipped where there is none."""
+    """Headless Chromium; the tests of the page are skipped where there is none.
+
+    One a module: while it runs, this thread has Playwright's event loop, and no other test could start one.
+    """
     if not CHROMIUM.exists():
         pytest.skip(f"no Chromium at {CHROMIUM}; the page is tested in a real browser")
     with sync_playwright() as playwright:
