@@ -131,7 +131,7 @@ export class Stage {
       $("panes").append(pane.root);
     }
     $("panes").dataset.count = String(count);
-    if (!this.panes.includes(this.active)) this.activate(this.panes[0] ?? null);
+    this.activate(this.panes.includes(this.active) ? this.active : (this.panes[0] ?? null));
   }
 
   sideBySide() {
