@@ -282,7 +282,7 @@ def test_a_tool_from_elsewhere_is_heard() -> None:
         tools=lambda ctx: [*make_tools(ctx), literature],
     )
     result = asked.ask(picture(), "What?")
-    assert result.steps[0].observation == "nothing on cysts"
+    assert "nothing on cysts" in result.steps[0].observation  # fenced: foreign words are data
 
 
 def test_orders_in_the_image_or_in_tool_words_are_data_says_every_instruction() -> None:

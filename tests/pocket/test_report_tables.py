@@ -193,12 +193,6 @@ def test_half_of_the_presence_questions_are_about_absent_things(patient: Patient
     assert sum(present) * 2 == len(present)
 
 
-def test_an_item_shows_only_its_own_slice(patient: Patient) -> None:
-    image = asked.image_for(Item("C", 1, "where", "?", "liver"))
-    assert image.n_slices == 1
-    assert np.array_equal(image.pixels[0], patient.hu[1])
-
-
 def answered(item: Item) -> dict[str, Any]:
     """A perfect answer with tools, an abstention without."""
     told: dict[str, Any] = {"abstained": not item.truth or not item.tools}

@@ -40,7 +40,7 @@ def child(folder: Path, samples: int) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(os.open(folder.with_suffix(".err"), os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     counted(folder.parent)
-    scripted_session(samples, 0.02, folder, PARALLEL).run()
+    scripted_session(samples, 0.1, folder, PARALLEL).run()
     os._exit(0)
 
 
@@ -52,13 +52,13 @@ def done(folder: Path) -> int:
 def killed(folder: Path, samples: int, rng: random.Random) -> int:
     """Starts the run, kills it at a random moment, and returns how many questions were done by then."""
     pid, start = child(folder, samples), done(folder)
-    moment = start + rng.randrange(samples // KILLS)
+    moment = start + rng.randrange(samples // KILLS // 2)  # ten kills must come before the end
     until = time.monotonic() + 240  # a starved machine needs minutes to begin
     while done(folder) < moment and time.monotonic() < until:
         if os.waitpid(pid, os.WNOHANG)[0]:
             raise RuntimeError(f"the run ended by itself: {folder.with_suffix('.err').read_text()[-2000:]}")
         time.sleep(0.01)
-    time.sleep(rng.random() * 0.1)
+    time.sleep(rng.random() * 0.03)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return done(folder)
