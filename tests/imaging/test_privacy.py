@@ -119,6 +119,7 @@ def test_the_planted_patient_is_nowhere(
     words += [word.upper() for word in words] + [b"Doe^J", b"DOE^J"]
     opened, files = 0, variants(build, planted, tmp_path)
     caplog.clear()
+    capfd.readouterr()  # making the files may have been told of, where another test left a handler behind
     with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.DEBUG):
         warnings.simplefilter("always")
         for name, data in files.items():
