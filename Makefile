@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check-vllm bench evals constraints readme-numbers readme-picture clean
+.PHONY: help install demo test lint types check-vllm bench bench-evals bench-diffusion evals constraints readme-numbers readme-picture clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|' 2>/dev/null || grep -h '## ' $(MAKEFILE_LIST)
@@ -46,9 +46,13 @@ types: $(VENV)/.foveate-test  ## mypy --strict
 	@mkdir -p build/types && ln -sfn ../.. build/types/foveate
 	$(BIN)/mypy -p foveate.agent -p foveate.tools -p foveate.prompts -p foveate.evals -p foveate.pocket
 
-bench: $(VENV)/.foveate  ## speed and memory, printed beside the targets
+bench: $(VENV)/.foveate  ## speed and memory of `ask`, printed beside the targets
 	$(BIN)/python -m foveate.evals.bench.ask --out $(OUT)/bench
+
+bench-evals: $(VENV)/.foveate-test  ## what the evaluation runner adds
 	$(BIN)/python -m foveate.evals.bench.runner --out $(OUT)/bench
+
+bench-diffusion: $(VENV)/.foveate  ## cost of the diffusion recipes; needs pocket-diffusion's weights
 	$(BIN)/python -m foveate.evals.bench.diffusion --out $(OUT)/bench
 
 EVAL_LIMIT ?= 200
