@@ -56,7 +56,8 @@ def called(client: Client, method: str, path: str, session: str) -> httpx.Respon
     json: Any = None if method != "POST" or path.endswith(("/cancel", "/sessions")) else body
     if path.endswith("/turns") and method == "POST":
         json = {"question": "x"}
-    return client.http.request(method, at, json=json)
+    query = {"plane": "image", "index": 0} if path.endswith("/intensities") else None
+    return client.http.request(method, at, json=json, params=query)
 
 
 def test_every_route_of_a_session_is_closed_to_others(

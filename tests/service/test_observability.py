@@ -110,5 +110,5 @@ def test_the_logs_are_json_and_hold_nothing_of_the_patient(tmp_path: Path) -> No
     assert code in (0, -15) and len(lines) - len(records) == 1  # the line that says where it serves
     assert {record["event"] for record in records} == {"request", "turn"}
     whole = "\n".join(lines)
-    for secret in ("ERIKA", "MUSTERMANN", "4711", "1964", "zanzibar", session):
+    for secret in ("ERIKA", "MUSTERMANN", "SECRET-4711", "19640812", "zanzibar", session):
         assert secret not in whole

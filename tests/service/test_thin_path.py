@@ -176,7 +176,7 @@ def test_a_series_is_one_volume_and_no_identifier_is_kept(client: Client, tmp_pa
     [image] = got.json()["images"]
     assert image["about"]["planes"]["axial"]["slices"] == 4
     client.ask(session, "Is there a spot?")
-    for secret in (b"MUSTERMANN", b"ERIKA", b"4711", b"19640812"):
+    for secret in (b"MUSTERMANN", b"ERIKA", b"SECRET-4711", b"19640812"):
         assert not holding(client.data, secret)
 
 
