@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveate.agent.cli_errors import InputError, say
+from foveate.agent.listening import is_loopback, listen
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel import Server
@@ -79,26 +80,14 @@ def run_http(server: Server[dict[str, Any]], host: str, port: int, hosts: tuple[
     key = os.environ.get(KEY) or None
     if key is not None and len(key) < SHORTEST_KEY:
         raise InputError(f"{KEY} is too short; take {SHORTEST_KEY} characters or more.")
-    if key is None and not _is_loopback(host):
+    if key is None and not is_loopback(host):
         raise InputError(
             f"{host} can be reached from other machines and this server has no key; "
             f"set the environment variable {KEY}, or stay at 127.0.0.1."
         )
     app = http_app(server, host, hosts, key)
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5)
-    running = uvicorn.Server(config)
-    startup = running.startup
-
-    async def told(sockets: Any = None) -> None:
-        await startup(sockets)
-        for listening in running.servers if running.started else []:
-            for socket in listening.sockets:
-                say(f"serving MCP at http://{host}:{socket.getsockname()[1]}/mcp")
-
-    running.startup = told  # type: ignore[method-assign]  # the port is known only now
-    running.run()
-    if not running.started:
-        raise InputError(f"The server could not start at {host}:{port}; see the lines above.")
+    listen(config, lambda address: say(f"serving MCP at http://{address}/mcp"))
 
 
 async def _stdio(server: Server[dict[str, Any]]) -> None:
@@ -106,15 +95,6 @@ async def _stdio(server: Server[dict[str, Any]]) -> None:
 
     async with stdio_server() as (incoming, outgoing):
         await server.run(incoming, outgoing, server.create_initialization_options())
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _needs_extra() -> None:

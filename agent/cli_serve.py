@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foveate.agent.cli_errors import InputError, say
+from foveate.agent.listening import listen
 
 if TYPE_CHECKING:
     from foveate.agent.service.database import Database
@@ -107,28 +108,9 @@ def run_server(settings: Settings) -> None:
         timeout_graceful_shutdown=5,
         limit_concurrency=1000,
     )
-    server = uvicorn.Server(config)
-    startup = server.startup
-
-    async def told(sockets: Any = None) -> None:
-        await startup(sockets)
-        for listening in server.servers if server.started else []:
-            for socket in listening.sockets:
-                say(f"serving at http://{_shown(socket.getsockname())}")
-
-    server.startup = told  # type: ignore[method-assign]  # the port is known only now
-    server.run()
-    if not server.started:
-        raise InputError(
-            f"The server could not start at {settings.host}:{settings.port}; see the lines above."
-        )
+    listen(config, lambda address: say(f"serving at http://{address}"))
     sys.stderr.flush()
     os._exit(0)  # all is closed; a model that hangs in its thread must not hold up the end
-
-
-def _shown(address: Any) -> str:
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _has_keys(settings: Settings) -> bool:

@@ -181,7 +181,7 @@ def _closed(last: AnyMessage, drawn: Sequence[Evidence]) -> list[AnyMessage]:
 
 
 def _drawn(state: AgentState) -> list[Evidence]:
-    """The boxes that the last answer drew itself."""
-    last = state["steps"][-1] if state.get("steps") else {}
-    names = last.get("evidence", ()) if last.get("tool") == "answer" else ()
+    """The boxes that the last question's answer drew itself; a look again may come after it."""
+    answers = [step for step in past_steps(state) if step["tool"] == "answer"]
+    names = answers[-1].get("evidence", ()) if answers else ()
     return [e for name, e in evidence_of(state).items() if name in names]

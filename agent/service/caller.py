@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from foveate.agent.listening import is_loopback
 from foveate.agent.service import keys
 from foveate.agent.service.core import Core
 from foveate.agent.service.problems import Problem
-from foveate.agent.service.settings import is_loopback
 
 _bearer = HTTPBearer(auto_error=False, description="A key that `foveate keys add NAME` has printed.")
 _KEPT = 10_000

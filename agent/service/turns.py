@@ -7,7 +7,6 @@ agent and the ledger; knows no HTTP.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 import uuid
@@ -61,8 +60,10 @@ class Turns:
         for task in [*running, *self._tasks]:
             task.cancel()
         await asyncio.gather(*running, *self._tasks, return_exceptions=True)
-        with contextlib.suppress(Exception):
+        try:
             await self._ledger.forget_server(self.server)
+        except Exception as error:  # the store may be gone already, and the end must come all the same
+            self._watch.failure("stop", error)
 
     async def ask(self, owner: str, session: str, question: Question) -> Live:
         """Admits and records a question and begins to answer it. Raises Problem."""
@@ -201,8 +202,10 @@ class Turns:
     ) -> None:
         if problem is not None:
             self.writer.put(live, "error", problem)
-        with contextlib.suppress(Exception):  # a thread that grows by one checkpoint is no reason to fail
+        try:
             await self._ledger.database.prune(live.session)
+        except Exception as error:  # a thread that grows by one checkpoint is no reason to fail
+            self._watch.failure("prune", error)
         self.writer.end(live, status, _json(result), _json(problem))
         while not (live.ended or live.lost):
             await live.changed.wait()

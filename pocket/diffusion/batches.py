@@ -7,6 +7,7 @@ Knows the autoencoder and the captions; nothing of the denoiser.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from foveate.pocket.anatomy import structures
 from foveate.pocket.augment import HELD_OUT
-from foveate.pocket.diffusion.captions import caption
+from foveate.pocket.diffusion.captions import Caption, caption
 from foveate.pocket.diffusion.model import Vae, autocast, to_input
-from foveate.pocket.diffusion.pool import Told, read_shard, shard_paths
+from foveate.pocket.diffusion.pool import Shard, Told, read_shard, shard_paths
 from foveate.pocket.diffusion.scenes import random_picture
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`latents` float32 (n, 4, h, w), `labels` uint8 (n, side, side) and a caption each."""
+
+    latents: Tensor
+    labels: npt.NDArray[np.uint8]
+    captions: tuple[Caption, ...]
 
 
 def vae_hash(vae: Vae) -> str:
@@ -35,14 +44,11 @@ def vae_hash(vae: Vae) -> str:
 
 @torch.no_grad()
 def encode(vae: Vae, grey: npt.NDArray[np.uint8], batch: int = 25) -> Tensor:
-    """Scaled latent means, float16 (n, 4, h, w), of pictures, which are first averaged down to the side that
-    the autoencoder is used at: small pictures are learned many times faster.
-    """
-    device, side = next(vae.parameters()).device, int(vae.config.sample_size)
+    """Scaled latent means, float16 (n, 4, h, w), of pictures."""
+    device = next(vae.parameters()).device
     rows = [to_input(grey[i : i + batch]).to(device) for i in range(0, len(grey), batch)]
     with autocast(device.type):
-        fitted = (F.adaptive_avg_pool2d(row.contiguous(), side) for row in rows)
-        means = torch.cat([vae.encode(row).latent_dist.mean.float().cpu() for row in fitted])
+        means = torch.cat([vae.encode(row.contiguous()).latent_dist.mean.float().cpu() for row in rows])
     scaled: Tensor = (means * vae.config.scaling_factor).half()
     return scaled
 
@@ -52,9 +58,10 @@ class Latents:
 
     def __init__(self, pool: Path, vae: Vae) -> None:
         self.pool, self.vae = pool, vae
-        self.cache = pool.parent / f"latents-{vae_hash(vae)}-{vae.config.sample_size}"
+        self.cache = pool.parent / f"latents-{vae_hash(vae)}"
         self.seen: set[str] = set()
         self.latents = torch.zeros(0, 4, 0, 0, dtype=torch.float16)
+        self.labels = np.zeros((0, 0, 0), np.uint8)
         self.told: list[Told] = []
         self.refresh()
         if not self.told:
@@ -70,43 +77,48 @@ class Latents:
             others += not self._kept(path).exists()
             if path.name not in self.seen and (self._kept(path).exists() or others <= most):
                 fresh.append(path)
-        made = [self.latents] if self.told else []
+        made = [(self.latents, self.labels)] if self.told else []
         for path in fresh:
-            made.append(self._latents_of(path))
-            self.told.extend(read_shard(path).told)
+            shard = read_shard(path)
+            made.append((self._latents_of(path, shard), shard.labels))
+            self.told.extend(shard.told)
             self.seen.add(path.name)
         if fresh:
-            self.latents = torch.cat(made)
+            self.latents = torch.cat([latents for latents, _ in made])
+            self.labels = np.concatenate([labels for _, labels in made])
 
     def _kept(self, path: Path) -> Path:
         return self.cache / f"{path.stem}.npy"
 
-    def _latents_of(self, path: Path) -> Tensor:
+    def _latents_of(self, path: Path, shard: Shard) -> Tensor:
         kept = self._kept(path)
         if not kept.exists():
             part = kept.with_suffix(".part.npy")
-            np.save(part, encode(self.vae, read_shard(path).grey).numpy())
+            np.save(part, encode(self.vae, shard.grey).numpy())
             part.replace(kept)
         return torch.from_numpy(np.load(kept))
 
-    def batch(self, rng: np.random.Generator, count: int, dropout: float) -> tuple[Tensor, list[str]]:
-        """Latents float32 (count, 4, h, w) and captions, a share `dropout` of them empty."""
+    def batch(self, rng: np.random.Generator, count: int, dropout: float) -> Batch:
+        """`count` pictures, a share `dropout` of them without words."""
         chosen = rng.choice(len(self.told), count, replace=len(self.told) < count)
-        texts = [write(rng, self.told[int(i)], dropout) for i in chosen]
-        return self.latents[torch.from_numpy(chosen)].float(), texts
+        captions = tuple(write(rng, self.told[int(i)], dropout) for i in chosen)
+        return Batch(self.latents[torch.from_numpy(chosen)].float(), self.labels[chosen], captions)
 
 
-def write(rng: np.random.Generator, told: Told, dropout: float = 0.0) -> str:
+def write(rng: np.random.Generator, told: Told, dropout: float = 0.0) -> Caption:
     """A caption, or no words at all."""
-    return "" if rng.random() < dropout else caption(rng, told.facts, told.window, told.erased)
+    if rng.random() < dropout:
+        return Caption("")
+    return caption(rng, told.facts, told.window, told.erased)
 
 
-def held_out(vae: Vae, count: int, seed: int = 900) -> tuple[Tensor, list[str]]:
-    """Latents float32 and captions of pictures from the held-out blocks."""
+def held_out(vae: Vae, count: int, seed: int = 900) -> Batch:
+    """Pictures from the held-out blocks with true captions."""
     rng = np.random.default_rng(seed)
     pictures = [random_picture(rng, HELD_OUT[i % len(HELD_OUT)]) for i in range(count)]
-    texts = [caption(rng, p.facts, p.window, p.erased) for p in pictures]
-    return encode(vae, np.stack([p.grey for p in pictures])).float(), texts
+    captions = tuple(caption(rng, p.facts, p.window, p.erased, false=0.0) for p in pictures)
+    latents = encode(vae, np.stack([p.grey for p in pictures])).float()
+    return Batch(latents, np.stack([p.labels for p in pictures]), captions)
 
 
 def vocabulary_texts(pool: Path, shards: int = 12, seed: int = 0) -> Iterator[str]:
@@ -115,7 +127,7 @@ def vocabulary_texts(pool: Path, shards: int = 12, seed: int = 0) -> Iterator[st
 
     rng = np.random.default_rng(seed)
     for path in shard_paths(pool)[:shards]:
-        yield from (write(rng, told) for told in read_shard(path).told)
+        yield from (write(rng, told).text for told in read_shard(path).told)
     for item in structures():
         yield from _often(item.phrases(), 4)
     bank: dict[str, Any] = dict(distractors())

@@ -35,9 +35,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Shard:
-    """`grey` uint8 (n, side, side) and one `Told` for each picture."""
+    """`grey` and `labels` uint8 (n, side, side) and one `Told` for each picture."""
 
     grey: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint8]
     told: tuple[Told, ...]
 
 
@@ -45,16 +46,17 @@ def write_shard(path: Path, pictures: list[Picture]) -> None:
     """Writes pictures as one compressed file, complete or not at all."""
     told = [{"facts": [asdict(f) for f in p.facts], "window": p.window, "erased": p.erased} for p in pictures]
     part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, grey=np.stack([p.grey for p in pictures]), told=np.array(json.dumps(told)))
+    grey, labels = np.stack([p.grey for p in pictures]), np.stack([p.labels for p in pictures])
+    np.savez_compressed(part, grey=grey, labels=labels, told=np.array(json.dumps(told)))
     part.replace(path)
 
 
 def read_shard(path: Path) -> Shard:
     """One file of `write_shard`."""
     with np.load(path) as file:
-        grey, told = file["grey"], json.loads(str(file["told"]))
+        grey, labels, told = file["grey"], file["labels"], json.loads(str(file["told"]))
     made = (Told(tuple(Fact(**f) for f in t["facts"]), t["window"], t["erased"]) for t in told)
-    return Shard(grey, tuple(made))
+    return Shard(grey, labels, tuple(made))
 
 
 def shard_paths(folder: Path = POOL) -> list[Path]:

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from foveate.pocket.anatomy import LESION, Structure, part_ids, structures
 from foveate.pocket.augment import AIR, HOLLOW, SOLID, degrade, slice_sample
 
-SIDE = 128
-OVERSAMPLED = 2
-MIN_PIXELS = 8
+SIDE = 64
+OVERSAMPLED = 4
+MIN_PIXELS = 4
 VISIBLE_CHANGE = 0.12
 HALF = 0.85
 WINDOWS = {
@@ -89,7 +89,7 @@ def random_picture(
     """One picture from a random training block, or from the block `where` (then for validation). With
     `alone` it shows one to three structures on an empty ground.
     """
-    whole = rng.random() < 0.45
+    whole = rng.random() < 0.6
     field = float(rng.uniform(300, 520) if whole else math.exp(rng.uniform(math.log(90), math.log(300))))
     arms = 0.5 if field > 390 else 0.1 if field > 320 else 0.0
     side = SIDE * OVERSAMPLED
@@ -110,7 +110,9 @@ def random_window(rng: np.random.Generator) -> Window:
 def compose(
     rng: np.random.Generator, hu: npt.NDArray[Any], labels: Labels, window: Window, alone: bool = False
 ) -> Picture:
-    """HU and labels of twice the picture's size → the picture, some structures recoloured or painted away."""
+    """HU and labels of OVERSAMPLED times the picture's side → the picture, some structures recoloured or
+    painted away.
+    """
     labels = labels.copy()
     if alone:
         _isolate(rng, hu, labels, window)
@@ -145,7 +147,8 @@ def facts_of(
         mask = np.isin(labels, ids)
         inside = any(set(ids) <= group for group in recoloured)
         shade = _shade(float(np.median(change[mask]))) if inside else ""
-        left, top = mask[:, : SIDE // 2].sum() / mask.sum(), mask[: SIDE // 2].sum() / mask.sum()
+        half, total = len(mask) // 2, mask.sum()
+        left, top = mask[:, :half].sum() / total, mask[:half].sum() / total
         made.append(Fact(item.name, float(mask.mean()), float(left), float(top), shade))
     return tuple(made)
 

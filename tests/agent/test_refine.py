@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from foveate.agent.budget import Budget
 from foveate.agent.models.decoding import Decoding
@@ -123,3 +123,21 @@ def test_a_spent_budget_leaves_no_room_for_another_look() -> None:
     model = SamplingModel(replies=[reply], looks=[looked("Left.")] * 2, drawn=[])
     result = run(model, refine=2, budget=Budget(tokens=10))
     assert [step.tool for step in result.steps] == ["answer"] and model.drawn == []
+
+
+def test_a_follow_up_knows_the_boxes_of_an_answer_that_was_looked_at_again() -> None:
+    seen: list[Any] = []
+
+    def second(messages: list[Any]) -> AIMessage:
+        seen.extend(messages)
+        return looked("It is the heart.")
+
+    replies = [looked("Left.", [100, 100, 500, 500]), second]
+    model = SamplingModel(replies=replies, looks=[looked("Left.")] * 2, drawn=[])
+    agent = Agent(model, grounder=None, profile=profile_for("qwen3-vl"), refine=2)
+    chat = agent.session(picture())
+    first = chat.ask("Is the heart left of the liver?")
+    assert first.steps[-1].tool == "refine"
+    chat.ask("What is in that box?")
+    [drawn] = first.answer.evidence
+    assert any(isinstance(m, ToolMessage) and drawn.id in m.text for m in seen)

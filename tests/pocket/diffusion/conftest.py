@@ -11,7 +11,7 @@ import torch
 from foveate.pocket.anatomy import part_ids, structure
 from foveate.pocket.diffusion.model import TINY, autoencoder
 from foveate.pocket.diffusion.pool import write_shard
-from foveate.pocket.diffusion.scenes import Picture, compose, random_window
+from foveate.pocket.diffusion.scenes import OVERSAMPLED, Picture, compose, random_window
 from foveate.pocket.diffusion.vae import write
 
 SIDE = 32
@@ -21,13 +21,17 @@ BOXES = {
     "vertebra": (28, 44, 38, 56),
     "aorta": (28, 34, 34, 40),
 }
-"""(x0, y0, x1, y1) in pixels of a 64 x 64 slice: twice the picture's size."""
+"""(x0, y0, x1, y1) in half pixels of the picture."""
 
 
 def rectangle_slice() -> tuple[np.ndarray, np.ndarray]:
-    """`labels` uint8 and `hu` float32 (64, 64): labelled rectangles in fat."""
-    labels, hu = np.zeros((2 * SIDE, 2 * SIDE), np.uint8), np.full((2 * SIDE, 2 * SIDE), -100.0, np.float32)
-    for name, (x0, y0, x1, y1) in BOXES.items():
+    """`labels` uint8 and `hu` float32, OVERSAMPLED times as long as the picture: labelled rectangles in
+    fat.
+    """
+    whole = OVERSAMPLED * SIDE
+    labels, hu = np.zeros((whole, whole), np.uint8), np.full((whole, whole), -100.0, np.float32)
+    for name, box in BOXES.items():
+        x0, y0, x1, y1 = (edge * OVERSAMPLED // 2 for edge in box)
         labels[y0:y1, x0:x1] = part_ids(structure(name))[0]
         hu[y0:y1, x0:x1] = 60
     return labels, hu

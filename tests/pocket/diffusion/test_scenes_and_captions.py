@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from foveate.pocket import augment, data
 from foveate.pocket.anatomy import LESION, part_ids, structure, structures
 from foveate.pocket.diffusion import scenes
-from foveate.pocket.diffusion.captions import caption, mention, words
+from foveate.pocket.diffusion.captions import ARTICLES, caption, mention, words
 from foveate.pocket.diffusion.scenes import MIN_PIXELS, Fact, Picture, compose, to_grey
 from tests.pocket.diffusion.conftest import rectangle_slice, rectangles
 
@@ -56,7 +56,7 @@ def test_a_caption_names_only_what_is_there(seed: int) -> None:
     rng = np.random.default_rng(seed)
     picture = rectangles(rng)
     here = {fact.name for fact in picture.facts}
-    told = caption(rng, picture.facts, picture.window, picture.erased)
+    told = caption(rng, picture.facts, picture.window, picture.erased, false=0.0).text
     text = f" {told.replace(f'{picture.window} window', '')} "  # the lung window names no lung
     negated = any(text.find(f" {word} ") >= 0 for word in ("no", "without"))
     named = {
@@ -89,7 +89,31 @@ def test_a_place_is_told_only_where_most_of_it_lies(seed: int, left: float, top:
 
 
 def test_a_picture_without_structures_has_a_caption_too() -> None:
-    assert caption(np.random.default_rng(0), (), "lung") in words()["nothing"]
+    assert caption(np.random.default_rng(0), (), "lung").text in words()["nothing"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.floats(0, 1))
+def test_names_lie_where_the_caption_says_they_are(seed: int, false: float) -> None:
+    rng = np.random.default_rng(seed)
+    picture = rectangles(rng)
+    here = {fact.name for fact in picture.facts}
+    told = caption(rng, picture.facts, picture.window, picture.erased, false)
+    assert "\ue000" not in told.text and "\ue001" not in told.text
+    assert told.named or not here
+    assert told.true == all(n.name in here for n in told.named)
+    for named in told.named:
+        item = structure(named.name)
+        assert named.here == (named.name in here)
+        said = told.text[named.start : named.end]
+        bare = [w.removeprefix(a) for w in (item.name, *item.phrases()) for a in ("", *ARTICLES)]
+        assert any(said.endswith(w) for w in bare)
+
+
+def test_false_captions_come_when_asked_for() -> None:
+    facts = (Fact("spleen", 0.1, 0.5, 0.5, ""),)
+    made = [caption(np.random.default_rng(n), facts, "lung", false=1.0) for n in range(20)]
+    assert not any(c.true for c in made) and not any("spleen" in c.text and not c.named for c in made)
 
 
 def test_nothing_is_cut_from_patient_c_or_the_nodule(monkeypatch: pytest.MonkeyPatch) -> None:
