@@ -96,8 +96,9 @@ class Recorder:
         probabilities = attn.get_attention_scores(query, key, attention_mask)
         if encoder_hidden_states is not None:
             self.kept.append(probabilities.unflatten(0, (-1, attn.heads)).mean(1).float())
-        made: Tensor = attn.batch_to_head_dim(torch.bmm(probabilities, value))
-        return attn.to_out[1](attn.to_out[0](made))
+        mixed = attn.batch_to_head_dim(torch.bmm(probabilities, value))
+        made: Tensor = attn.to_out[1](attn.to_out[0](mixed))
+        return made
 
     def take(self) -> list[Tensor]:
         """What was kept since the last call, in the order of computation."""
