@@ -21,7 +21,7 @@ INPUT_ERRORS = {
     "foveate.agent.models.errors": ("ModelError",),
     "foveate.agent.run": ("InputError",),
     "foveate.agent.service.folders": ("FolderInUse",),
-    "foveate.evals.contract": ("DataProblem",),
+    "foveate.evals.contract.problems": ("DataProblem",),
     "foveate.evals.registry": ("UnknownTask",),
     "foveate.evals.inspect.errors": ("EvalInputError",),
 }

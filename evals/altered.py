@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foveate.evals.contract import Corners, Question, Region
+from foveate.evals.contract.questions import Corners, Question, Region
 from foveate.evals.scoring.boxes import overlaps
 from foveate.tools.imaging.image import SourceImage
 

@@ -19,7 +19,8 @@ from foveate.agent.cli_errors import RunError
 from foveate.agent.cli_eval import EvalOptions
 from foveate.agent.cli_images import print_json
 from foveate.evals import registry, show
-from foveate.evals.contract import Items, LoadOptions, Question, Task
+from foveate.evals.contract.questions import Items, Question
+from foveate.evals.contract.tasks import LoadOptions, Task
 from foveate.evals.inspect.configuration import Configuration, package_folder
 from foveate.evals.inspect.errors import EvalInputError
 

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from foveate.evals.altered import blank, masked, mirrored, moved, noise
-from foveate.evals.contract import Question, Reading, Region, Scored, Task
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Question, Region
+from foveate.evals.contract.tasks import Scored, Task
 from foveate.evals.metrics.bootstrap import bootstrap_mean, paired_bootstrap
 from foveate.evals.results import primary
 from foveate.evals.scoring.boxes import overlaps

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from foveate.evals.contract import Prediction, Reading
+from foveate.evals.contract.answers import Prediction, Reading
 
 
 def prediction_of(record: Mapping[str, Any]) -> Prediction:

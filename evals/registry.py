@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
-from foveate.evals.contract import Task
+from foveate.evals.contract.tasks import Task
 
 PACKAGE = "foveate.evals.tasks"
 

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from foveate.evals.contract import Metric, Published, Question, Reading, Scored, Target, Task
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Question, Target
+from foveate.evals.contract.tasks import Metric, Published, Scored, Task
 from foveate.evals.inspect.folder import RunFolder
 from foveate.evals.inspect.journal import Journal
 from foveate.evals.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_statistic

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from foveate.evals.contract import Question, Scored, Task
+from foveate.evals.contract.questions import Question
+from foveate.evals.contract.tasks import Scored, Task
 from foveate.evals.corruptions import CORRUPTIONS, Corruption
 from foveate.evals.inspect.errors import EvalInputError
 from foveate.evals.metrics.bootstrap import paired_bootstrap

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from foveate.evals.contract import Items, Judge, Question, Scored, Task
+from foveate.evals.contract.questions import Items, Question
+from foveate.evals.contract.tasks import Judge, Scored, Task
 from foveate.evals.inspect.asking import Asker
 from foveate.evals.inspect.bridge import Bridge
 from foveate.evals.inspect.configuration import Configuration, run_key

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from foveate.evals.contract import Task
+from foveate.evals.contract.tasks import Task
 
 if TYPE_CHECKING:
     from foveate.evals.compare import Comparison

@@ -12,7 +12,8 @@ from typing import Any
 
 from foveate.evals import faithfulness, robustness
 from foveate.evals.compare import samples_of
-from foveate.evals.contract import Items, Scored, Task
+from foveate.evals.contract.questions import Items
+from foveate.evals.contract.tasks import Scored, Task
 from foveate.evals.report import Section, plots
 from foveate.evals.variants import Variant, changed_items
 

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 
-from foveate.evals.contract import ImageSource, Items, MadeImage, Question
+from foveate.evals.contract.images import ImageSource, MadeImage
+from foveate.evals.contract.questions import Items, Question
 from foveate.evals.inspect.images import source_key
 from foveate.tools.imaging.image import SourceImage
 

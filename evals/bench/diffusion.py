@@ -180,7 +180,7 @@ def _peak_mib() -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write `diffusion.json`."""
     from foveate.tools.grounding.diffusion.load import load_denoiser
-    from foveate.tools.grounding.registry import default_weights
+    from foveate.tools.grounding.registry import embedded_weights as default_weights
 
     parser = argparse.ArgumentParser(prog="python -m foveate.evals.bench.diffusion", description=__doc__)
     parser.add_argument(

@@ -27,7 +27,7 @@ from foveate.evals.bench.ask import Row
 from foveate.evals.bench.command import LAUNCHER
 from foveate.evals.bench.graph import reply
 from foveate.evals.bench.squares import Squares
-from foveate.evals.contract import LoadOptions
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.inspect.asking import Asker
 from foveate.evals.inspect.configuration import Configuration
 from foveate.evals.inspect.images import OpenedImages

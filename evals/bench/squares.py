@@ -12,20 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from foveate.evals.contract import (
-    Corners,
-    Items,
-    Judge,
-    LoadOptions,
-    MadeImage,
-    Metric,
-    Prediction,
-    Question,
-    Reading,
-    Region,
-    Target,
-    TaskInfo,
-)
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.images import MadeImage
+from foveate.evals.contract.questions import Corners, Items, Question, Region, Target
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.tools.imaging.image import SourceImage
 

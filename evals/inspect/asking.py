@@ -11,7 +11,8 @@ from typing import Any
 
 from foveate.agent.budget import Budget
 from foveate.agent.run import Agent, InputError
-from foveate.evals.contract import Prediction, Question, Region
+from foveate.evals.contract.answers import Prediction
+from foveate.evals.contract.questions import Question, Region
 from foveate.evals.inspect.configuration import Configuration
 from foveate.evals.inspect.errors import SampleFailed
 from foveate.evals.inspect.images import OpenedImages

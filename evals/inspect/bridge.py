@@ -20,7 +20,9 @@ from inspect_ai.scorer import Target as InspectTarget
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import ToolCall
 
-from foveate.evals.contract import Judge, Prediction, Question, Reading, Target, Task
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.questions import Question, Target
+from foveate.evals.contract.tasks import Judge, Task
 from foveate.evals.inspect.asking import Asker
 from foveate.evals.inspect.errors import SampleFailed
 from foveate.evals.inspect.folder import RunFolder

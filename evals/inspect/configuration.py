@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from foveate.evals.contract import ImageSource, Question, Region
+from foveate.evals.contract.images import ImageSource
+from foveate.evals.contract.questions import Question, Region
 from foveate.evals.inspect.images import source_key
 
 SOURCES = ("agent", "tools", "prompts", "evals")

@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
-from foveate.evals.contract import FileImage, ImageSource, MadeImage
+from foveate.evals.contract.images import FileImage, ImageSource, MadeImage
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foveate.evals.contract import Items, Question, Region, Scored, Target
+from foveate.evals.contract.questions import Items, Question, Region, Target
+from foveate.evals.contract.tasks import Scored
 from foveate.evals.inspect.folder import SAMPLES
 from foveate.evals.inspect.journal import Journal
 from foveate.evals.report import plots

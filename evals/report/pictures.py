@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from foveate.agent.page import data_uri
-from foveate.evals.contract import Question, Region
+from foveate.evals.contract.questions import Question, Region
 from foveate.evals.inspect.images import source_key
 from foveate.tools.imaging.errors import ImageError
 from foveate.tools.imaging.image import SourceImage

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from foveate.evals.contract import Metric, Published, Scored
+from foveate.evals.contract.tasks import Metric, Published, Scored
 from foveate.evals.metrics.calibration import reliability
 from foveate.evals.metrics.selective import risk_coverage
 from foveate.evals.results import Row, interval_of, right_or_wrong

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from foveate.agent.answer import GroundedAnswer
-from foveate.evals.contract import Claim, Prediction, Region
+from foveate.evals.contract.answers import Claim, Prediction
+from foveate.evals.contract.questions import Region
 from foveate.tools.evidence import Evidence
 
 

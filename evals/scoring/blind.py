@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from foveate.evals.contract import Reading, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Target
 
 Reply = TypeVar("Reply")
 

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from foveate.evals.contract import Reading, Region, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Region, Target
 from foveate.evals.metrics.boxes import iou_matrix
 from foveate.evals.metrics.matching import count_matches, matched_mean
 from foveate.evals.scoring.faults import name_of

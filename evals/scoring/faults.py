@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from foveate.evals.contract import Reading
+from foveate.evals.contract.answers import Reading
 
 Fault = Literal[
     "empty",  # nothing, or nothing but thoughts

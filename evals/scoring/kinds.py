@@ -1,13 +1,14 @@
 """Reading, scoring and verdict by the kind of question: what a task without rules of its own uses.
 
-The signatures are those of `foveate.evals.contract.Task`: reading is not given the target.
+The signatures are those of `foveate.evals.contract.tasks.Task`: reading is not given the target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from foveate.evals.contract import Question, Reading, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Question, Target
 from foveate.evals.scoring import boxes, words
 from foveate.evals.scoring.reading import read
 

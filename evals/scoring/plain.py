@@ -15,7 +15,8 @@ from foveate.agent.models.conventions import BoxConvention, BoxConventionError
 from foveate.agent.models.families import PROFILES
 from foveate.agent.models.profile import Profile
 from foveate.agent.models.resize import ResizeRule
-from foveate.evals.contract import Reading, Region
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Region
 from foveate.evals.scoring.faults import Fault, refused_or, spoken, unreadable
 from foveate.tools.imaging.frames import BoxError, Frame
 

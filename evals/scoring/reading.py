@@ -7,7 +7,8 @@ words are looked at, so that an abstention with a guess in it is still an absten
 
 from __future__ import annotations
 
-from foveate.evals.contract import Prediction, Question, Reading
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.questions import Question
 from foveate.evals.metrics.choices import Choice, Form, read_choice, read_yes_no
 from foveate.evals.scoring.faults import refused_or, spoken, unreadable
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from foveate.evals.contract import Reading, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Target
 from foveate.evals.metrics.text import exact_match, token_score
 from foveate.evals.scoring.faults import name_of
 

@@ -9,17 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from foveate.evals.contract import (
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Prediction,
-    Question,
-    Reading,
-    Target,
-    TaskInfo,
-)  # fmt: skip
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.questions import Items, Question, Target
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.reading import shown
 from foveate.evals.tasks.records import DataFault

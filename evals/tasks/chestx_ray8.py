@@ -9,17 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, Metric, Published, TaskInfo
 from foveate.evals.metrics.chestxray8 import THRESHOLDS
 from foveate.evals.tasks.base import BOX_METRICS, LoadedTask
 from foveate.evals.tasks.detection import localized

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from foveate.evals.contract import Corners, Metric, Region, Scored
+from foveate.evals.contract.questions import Corners, Region
+from foveate.evals.contract.tasks import Metric, Scored
 from foveate.evals.metrics.chestxray8 import localization
 from foveate.evals.metrics.detection import CocoScore, Detections, Objects, coco_map
 from foveate.evals.metrics.rodeo import LabelledBoxes, rodeo

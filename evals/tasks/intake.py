@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from foveate.evals.contract import Items, LoadOptions, Question, Target
+from foveate.evals.contract.questions import Items, Question, Target
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.tasks.reading import shown
 from foveate.evals.tasks.records import DataFault, Place
 

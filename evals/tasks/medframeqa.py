@@ -14,20 +14,10 @@ from string import ascii_uppercase
 import numpy as np
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    Judge,
-    LoadOptions,
-    MadeImage,
-    Metric,
-    Published,
-    Question,
-    Reading,
-    Scored,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import MadeImage
+from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, Scored, TaskInfo
 from foveate.evals.metrics.choices import Choice, vote
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import ACCURACY, LoadedTask

@@ -14,19 +14,10 @@ from pathlib import Path
 from string import ascii_uppercase
 
 from foveate import prompts
-from foveate.evals.contract import (
-    ImageSource,
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Reading,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import ImageSource
+from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import ACCURACY, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake

@@ -12,20 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from foveate.evals.contract import (
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Reading,
-    Region,
-    Scored,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, Scored, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import LoadedTask
 from foveate.evals.tasks.intake import Intake

@@ -13,18 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    LoadOptions,
-    Metric,
-    Prediction,
-    Question,
-    Reading,
-    Scored,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, Metric, Scored, TaskInfo
 from foveate.evals.scoring.reading import read_words
 from foveate.evals.tasks.base import ACCURACY, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake

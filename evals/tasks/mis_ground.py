@@ -12,20 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from foveate.evals.contract import (
-    Items,
-    Judge,
-    LoadOptions,
-    MadeImage,
-    Metric,
-    Published,
-    Reading,
-    Scored,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
-from foveate.evals.contract import Question as Asked
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import MadeImage
+from foveate.evals.contract.questions import Items, Target, hashed
+from foveate.evals.contract.questions import Question as Asked
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, Scored, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import LoadedTask
 from foveate.evals.tasks.intake import Intake

@@ -11,19 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Reading,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, TaskInfo
 from foveate.evals.metrics.text import token_score
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import BOX_METRICS, LoadedTask, chosen

@@ -12,16 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    LoadOptions,
-    Published,
-    Question,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
 from foveate.evals.tasks.base import BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import image_file, same_size

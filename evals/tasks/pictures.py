@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from foveate.evals.contract import FileImage, MadeImage
+from foveate.evals.contract.images import FileImage, MadeImage
 from foveate.evals.tasks.records import Place
 from foveate.tools.imaging.image import SourceImage
 

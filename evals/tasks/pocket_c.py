@@ -15,20 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from foveate import prompts
-from foveate.evals.contract import (
-    AnswerKind,
-    FileImage,
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Question,
-    Reading,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import FileImage
+from foveate.evals.contract.questions import AnswerKind, Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import ABSENCE_METRICS, BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake

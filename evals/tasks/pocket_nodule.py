@@ -13,21 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Corners,
-    FileImage,
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Reading,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import FileImage
+from foveate.evals.contract.questions import Corners, Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, TaskInfo
 from foveate.evals.metrics.boxes import box_iou
 from foveate.evals.scoring.boxes import score_boxes
 from foveate.evals.tasks.base import LoadedTask

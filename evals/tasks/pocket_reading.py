@@ -7,7 +7,8 @@ relation. Sees no ground truth.
 
 from __future__ import annotations
 
-from foveate.evals.contract import Prediction, Question, Reading
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.questions import Question
 from foveate.evals.scoring.reading import read
 
 SIDES = {"image left": "left", "image right": "right", "image middle": "middle"}

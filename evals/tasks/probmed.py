@@ -12,17 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Scored,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, Metric, Published, Scored, TaskInfo
 from foveate.evals.metrics.probmed import CATEGORIES, Answered, ProbMedScore, probmed_score
 from foveate.evals.tasks.base import ACCURACY, LoadedTask
 from foveate.evals.tasks.intake import Intake

@@ -11,19 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foveate import prompts
-from foveate.evals.contract import (
-    AnswerKind,
-    FileImage,
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Question,
-    Reading,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import FileImage
+from foveate.evals.contract.questions import AnswerKind, Items, Question, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, TaskInfo
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import ACCURACY, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake

@@ -12,20 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foveate.evals.contract import (
-    FileImage,
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Prediction,
-    Published,
-    Question,
-    Reading,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
+from foveate.evals.contract.answers import Prediction, Reading
+from foveate.evals.contract.images import FileImage
+from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, TaskInfo
 from foveate.evals.scoring.reading import read_words
 from foveate.evals.tasks.base import LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from foveate.evals.contract import DataProblem
+from foveate.evals.contract.problems import DataProblem
 
 XYXY = tuple[float, float, float, float]
 EDGE = 1.0

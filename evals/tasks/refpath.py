@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foveate import prompts
-from foveate.evals.contract import Items, LoadOptions, Question, Region, Target, TaskInfo, hashed
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, TaskInfo
 from foveate.evals.tasks.base import BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import image_file, same_size

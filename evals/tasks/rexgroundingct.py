@@ -17,20 +17,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from foveate import prompts
-from foveate.evals.contract import (
-    FileImage,
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Published,
-    Question,
-    Reading,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)  # fmt: skip
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import FileImage
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, TaskInfo
 from foveate.evals.metrics.masks import dice
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import LoadedTask, chosen

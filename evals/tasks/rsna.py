@@ -10,18 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from foveate import prompts
-from foveate.evals.contract import (
-    Items,
-    Judge,
-    LoadOptions,
-    Metric,
-    Question,
-    Reading,
-    Region,
-    Target,
-    TaskInfo,
-    hashed,
-)
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, TaskInfo
 from foveate.evals.metrics.rsna import rsna_image_score
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import ABSENCE_METRICS, BOX_METRICS, LoadedTask

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from foveate import prompts
-from foveate.evals.contract import Items, LoadOptions, Published, Question, Region, Target, TaskInfo, hashed
+from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
 from foveate.evals.metrics.fusion import weighted_box_fusion
 from foveate.evals.tasks.base import BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.detection import MAP_METRICS

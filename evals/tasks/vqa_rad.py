@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foveate.evals.contract import Items, LoadOptions, Published, Question, Target, TaskInfo, hashed
+from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
 from foveate.evals.tasks.base import LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import image_file

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from foveate import prompts
-from foveate.evals.contract import AnswerKind, Judge, Metric, Question, Reading, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import AnswerKind, Question, Target
+from foveate.evals.contract.tasks import Judge, Metric
 from foveate.evals.scoring import kinds
 
 WORDS = {"yes_no": "closed_yes_no", "closed": "closed_other", "open": "open"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.evals.altered import blank, masked, mirrored, moved, noise
-from foveate.evals.contract import Question, Region
+from foveate.evals.contract.questions import Question, Region
 from foveate.tools.imaging.image import SourceImage
 
 QUESTION = Question("q1", (), "?", "boxes", "c")

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from foveate.evals.bench.squares import Squares
-from foveate.evals.contract import DataProblem, FileImage, LoadOptions, Question
+from foveate.evals.contract.images import FileImage
+from foveate.evals.contract.problems import DataProblem
+from foveate.evals.contract.questions import Question
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.inspect import configuration
 from foveate.evals.inspect.configuration import Configuration, differing, items_digest, run_key
 from foveate.evals.inspect.errors import EvalInputError

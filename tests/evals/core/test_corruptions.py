@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foveate.evals import robustness
-from foveate.evals.contract import Question
+from foveate.evals.contract.questions import Question
 from foveate.evals.corruptions import CORRUPTIONS, Picture, gaussian_blur
 from foveate.evals.inspect.errors import EvalInputError
 from foveate.tools.imaging.open import open_image

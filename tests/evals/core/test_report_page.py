@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 from foveate.evals.bench.squares import Squares, drawn
-from foveate.evals.contract import Items, LoadOptions, MadeImage, Question, Reading, Region, Scored, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.images import MadeImage
+from foveate.evals.contract.questions import Items, Question, Region, Target
+from foveate.evals.contract.tasks import LoadOptions, Scored
 from foveate.evals.report import Told, write_report
 from foveate.evals.report.pictures import Album
 from foveate.tools.imaging.errors import ImageError

@@ -11,7 +11,9 @@ import pytest
 from foveate.evals import faithfulness, robustness
 from foveate.evals.bench.squares import Squares
 from foveate.evals.compare import compared, paired
-from foveate.evals.contract import Reading, Region, Scored, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Region, Target
+from foveate.evals.contract.tasks import Scored
 from foveate.evals.results import table
 
 HERE, THERE = Region((0.0, 0.0, 10.0, 10.0)), Region((90.0, 0.0, 100.0, 10.0))

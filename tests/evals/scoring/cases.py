@@ -1,6 +1,7 @@
 """A question of every kind on a picture of 512 x 384 pixels, and predictions to make of it."""
 
-from foveate.evals.contract import Claim, Prediction, Question, Region, Target
+from foveate.evals.contract.answers import Claim, Prediction
+from foveate.evals.contract.questions import Question, Region, Target
 from foveate.tools.imaging.frames import Affine2D, Frame
 
 WIDTH, HEIGHT = 512, 384

@@ -11,7 +11,8 @@ from foveate.agent.models.conventions import BoxConvention
 from foveate.agent.models.families import PROFILES
 from foveate.agent.models.profiles import profile_named
 from foveate.agent.models.resize import unchanged
-from foveate.evals.contract import Claim, Prediction, Region, Target
+from foveate.evals.contract.answers import Claim, Prediction
+from foveate.evals.contract.questions import Region, Target
 from foveate.evals.scoring import kinds
 from foveate.evals.scoring.boxes import covers_image, score_boxes, verdict
 from foveate.evals.scoring.plain import Declared, read_plain_boxes

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import foveate.evals.scoring as package
 from foveate.agent.models.boxtext import TextBox
 from foveate.agent.models.families import PROFILES
-from foveate.evals.contract import Reading, Region, Target
+from foveate.evals.contract.answers import Reading
+from foveate.evals.contract.questions import Region, Target
 from foveate.evals.scoring import blind, kinds
 from foveate.evals.scoring.answer import SeenImage, prediction_of
 from foveate.evals.scoring.boxes import overlaps, score_boxes, score_solids, verdict

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from foveate.evals.contract import Claim, Items, Judge, Prediction, Question, Scored, Target, Task
+from foveate.evals.contract.answers import Claim, Prediction
+from foveate.evals.contract.questions import Items, Question, Target
+from foveate.evals.contract.tasks import Judge, Scored, Task
 
 Answering = Callable[[Question, Target], Prediction]
 

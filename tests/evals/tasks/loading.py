@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from foveate.evals.contract import Corners, DataProblem, Items, LoadOptions
+from foveate.evals.contract.problems import DataProblem
+from foveate.evals.contract.questions import Corners, Items
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.registry import task_named
 
 from .sets import written

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from foveate.evals.contract import DataProblem, Items, LoadOptions, Region, Task
+from foveate.evals.contract.problems import DataProblem
+from foveate.evals.contract.questions import Items, Region
+from foveate.evals.contract.tasks import LoadOptions, Task
 from foveate.evals.registry import all_tasks, task_named
 from foveate.tools.imaging.image import SourceImage
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveate.evals.contract import Prediction, Question, Target
+from foveate.evals.contract.answers import Prediction
+from foveate.evals.contract.questions import Question, Target
 from foveate.evals.registry import task_named
 from foveate.evals.tasks.medframeqa import option_orders
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.evals.contract import DataProblem, Items, LoadOptions, Prediction
+from foveate.evals.contract.answers import Prediction
+from foveate.evals.contract.problems import DataProblem
+from foveate.evals.contract.questions import Items
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.registry import task_named
 
 from .answers import right, scored, table

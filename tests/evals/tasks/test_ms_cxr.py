@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from foveate.evals.contract import DataProblem, Items, LoadOptions
+from foveate.evals.contract.problems import DataProblem
+from foveate.evals.contract.questions import Items
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.registry import task_named
 
 from .files import save_csv, save_picture

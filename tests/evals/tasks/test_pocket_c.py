@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from foveate.evals.contract import Items, LoadOptions
+from foveate.evals.contract.questions import Items
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.registry import task_named
 from foveate.evals.tasks.pocket_names import label_numbers, merged, single_structures
 

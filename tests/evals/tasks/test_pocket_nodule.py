@@ -7,16 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.evals.contract import (
-    Claim,
-    DataProblem,
-    Items,
-    LoadOptions,
-    Prediction,
-    Question,
-    Region,
-    Target,
-)
+from foveate.evals.contract.answers import Claim, Prediction
+from foveate.evals.contract.problems import DataProblem
+from foveate.evals.contract.questions import Items, Question, Region, Target
+from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.registry import task_named
 from foveate.evals.tasks.pocket_nodule import BASE
 

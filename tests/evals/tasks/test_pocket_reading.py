@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from foveate.evals.contract import AnswerKind, Claim, Prediction, Question
+from foveate.evals.contract.answers import Claim, Prediction
+from foveate.evals.contract.questions import AnswerKind, Question
 from foveate.evals.tasks.pocket_reading import read_pocket
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foveate.evals.contract import Prediction
+from foveate.evals.contract.answers import Prediction
 from foveate.evals.registry import task_named
 
 from .answers import right, scored, table

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveate.evals.contract import Prediction
+from foveate.evals.contract.answers import Prediction
 from foveate.evals.registry import task_named
 from foveate.evals.tasks.radgenome_ct import millimetres, terms
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foveate.evals.contract import Prediction
+from foveate.evals.contract.answers import Prediction
 from foveate.evals.registry import task_named
 
 from .answers import scored

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foveate.evals.contract import Claim, Prediction
+from foveate.evals.contract.answers import Claim, Prediction
 from foveate.evals.registry import task_named
 
 from .answers import nothing, right, scored
