@@ -1,8 +1,9 @@
-"""Calibrates the presence score of `fast` on patients A and B: `python -m
+"""Calibrates a presence score of `fast` on patients A and B: `python -m
 foveate.pocket.diffusion.calibrate`.
 
 Cuts through the held-out blocks, each asked for structures that it shows and for as many that it does
-not; the fit goes to presence.json beside the weights, where the grounder finds it. Never patient C.
+not. Of the scores the one that parts them better is kept; its fit goes to presence.json beside the weights,
+where the grounder finds it. Never patient C.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from foveate.pocket.diffusion.measure import Case
 from foveate.pocket.diffusion.train import WEIGHTS
 from foveate.tools.grounding.diffusion.load import load_denoiser
 from foveate.tools.grounding.diffusion.locate import locate
-from foveate.tools.grounding.diffusion.presence import calibrate, save_calibrations
+from foveate.tools.grounding.diffusion.presence import ScoreOf, calibrate, save_calibrations
 from foveate.tools.grounding.diffusion.protocol import Denoiser
 from foveate.tools.grounding.diffusion.recipes import Recipe, load_recipe
+
+SCORES: tuple[ScoreOf, ...] = ("noise", "attention")
 
 
 def asked(case: Case, rng: np.random.Generator) -> tuple[list[str], list[bool]]:
@@ -55,12 +58,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     told = parser.parse_args()
     torch.set_num_threads(told.threads)
-    recipe = replace(load_recipe("fast"), presence=True)
-    cases = held_out_cases(told.pictures, seed=78)
-    found, truth = scores(cases, recipe, load_denoiser(str(told.weights), "cpu"))
-    fitted = calibrate("fast", np.array(found), np.array(truth))
-    save_calibrations(told.weights, [fitted])
-    print(fitted)
+    cases, denoiser = held_out_cases(told.pictures, seed=78), load_denoiser(str(told.weights), "cpu")
+    fitted = []
+    for kind in SCORES:
+        found, truth = scores(cases, replace(load_recipe("fast"), presence=kind), denoiser)
+        fitted.append(calibrate("fast", kind, np.array(found), np.array(truth)))
+        print(fitted[-1], flush=True)
+    save_calibrations(told.weights, [max(fitted, key=lambda each: each.auc)])
 
 
 if __name__ == "__main__":

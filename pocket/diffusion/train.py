@@ -50,7 +50,7 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "diffusion"
 EVERY_SECONDS = 120.0
 DROPOUT = 0.1
 READING = 2.5
-TOKEN, PIXEL = 0.1, 0.1
+TOKEN, PIXEL = 0.5, 0.5
 
 
 class Denoiser(nn.Module):

@@ -9,16 +9,19 @@ import pytest
 import torch
 
 from foveate.tools.grounding.diffusion.locate import heatmaps, locate
+from foveate.tools.grounding.diffusion.presence import attention_scores
 from foveate.tools.grounding.diffusion.protocol import Denoiser
+from foveate.tools.grounding.diffusion.readout import read_prompts, read_sites
 from foveate.tools.grounding.diffusion.recipes import Recipe, load_recipe
-from foveate.tools.grounding.diffusion.run_fast import noised
+from foveate.tools.grounding.diffusion.run_fast import noised, run_fast
+from foveate.tools.grounding.diffusion.taps import CrossTap, tapped
 
 from .tiny import picture
 
 FAST = replace(
     load_recipe("fast"), sides=(4, 8), propagate=((4, 1), (8, 1)), propagate_mix=0.5, latents=4,
     times=(0.3, 0.5), queries="shared", contrast=("nothing found",), contrast_weight=1.0, batch=16,
-    difference="none", template="{phrase}", prior_weight=0.0, presence=False,
+    difference="none", template="{phrase}", prior_weight=0.0, presence="none",
 )  # fmt: skip
 PHRASES = ["left lung opacity", "nodule", "heart"]
 
@@ -27,9 +30,11 @@ PHRASES = ["left lung opacity", "nodule", "heart"]
     ("recipe", "passes"),
     [
         (FAST, 4),
-        (replace(FAST, queries="own"), 4 * (3 + 1)),
-        (replace(FAST, queries="own", contrast=()), 4 * 3),
-        (replace(FAST, presence=True), 4 + 4 * 3),
+        (replace(FAST, queries="own"), 4 + 4 * (3 + 1)),
+        (replace(FAST, queries="own", propagate=()), 4 * (3 + 1)),
+        (replace(FAST, queries="own", contrast=(), propagate=()), 4 * 3),
+        (replace(FAST, presence="noise"), 4 + 4 * 3),
+        (replace(FAST, presence="attention"), 4),
         (replace(FAST, queries="own", difference="gain", difference_weight=0.5), 4 + 4 * (3 + 1)),
         (replace(FAST, latents=3, antithetic=False, batch=2), 3),
     ],
@@ -39,25 +44,47 @@ def test_forward_passes_are_rows_through_the_unet(recipe: Recipe, passes: int, d
     assert found.forward_passes == passes
     assert found.maps.shape == (3, 70, 90) and found.maps.dtype == np.float32
     assert found.maps.min() == 0 and found.maps.max() == 1
-    assert (found.presence is not None) is recipe.presence
+    assert (found.presence is not None) is (recipe.presence != "none")
 
 
+@pytest.mark.parametrize("score", ["noise", "attention"])
 @pytest.mark.parametrize("queries", ["shared", "own"])
-def test_phrases_of_one_call_do_not_change_each_other(queries: str, denoiser: Denoiser) -> None:
-    recipe = replace(FAST, queries=queries, presence=True)
+def test_phrases_of_one_call_do_not_change_each_other(queries: str, score: str, denoiser: Denoiser) -> None:
+    recipe = replace(FAST, queries=queries, presence=score)  # type: ignore[arg-type]
     together = locate(picture(), PHRASES, recipe, denoiser)
     for i, phrase in enumerate(PHRASES):
         alone = locate(picture(), [phrase], recipe, denoiser)
-        # phrases do change self-attention a little where it is read from the first one
         np.testing.assert_allclose(alone.maps[0], together.maps[i], atol=1e-4)
         assert alone.presence is not None and together.presence is not None
         assert alone.presence[0] == pytest.approx(together.presence[i], abs=1e-5)
 
 
-@pytest.mark.parametrize("recipe", [FAST, replace(FAST, queries="own", presence=True)])
+@pytest.mark.parametrize("recipe", [FAST, replace(FAST, queries="own", presence="noise")])
 def test_batches_change_nothing(recipe: Recipe, denoiser: Denoiser) -> None:
     whole, pieces = (locate(picture(), PHRASES, replace(recipe, batch=n), denoiser) for n in (64, 3))
     np.testing.assert_allclose(whole.maps, pieces.maps, atol=1e-4)
+
+
+def test_the_attention_score_is_the_largest_share_given_to_all_words(denoiser: Denoiser) -> None:
+    recipe = replace(FAST, presence="attention", sides=(8,), latents=2, contrast=())
+    prompts, latent = (
+        read_prompts(PHRASES, recipe, denoiser),
+        torch.ones(1, denoiser.image.latent_channels, 8, 8),
+    )
+    found = run_fast(latent, prompts, None, recipe, denoiser)
+    start, shares = noised(latent, recipe, denoiser), []
+    for site in read_sites(recipe, denoiser):
+        tap = CrossTap(
+            slice(None), torch.eye(denoiser.max_tokens)[None], prompts.text.states, prompts.text.mask
+        )
+        with tapped([site], tap):
+            denoiser.predict(start.latents, start.times, denoiser.encode_text([""]).repeat(2))
+        shares.append(tap.take()[site.index].mean(0))  # (phrases, tokens, places)
+    each = torch.stack(shares).mean(0)
+    read = (prompts.readout[:, 0] > 0).float()
+    expected = (each * read[..., None]).sum(1).amax(1)
+    assert 0 < float(expected.max()) <= 1
+    np.testing.assert_allclose(attention_scores(found.totals), expected.numpy(), atol=1e-5)
 
 
 def test_the_same_twice_and_another_with_another_seed(denoiser: Denoiser) -> None:

@@ -114,7 +114,7 @@ def test_a_shown_calibration_decides_absence(
     offset: float, absent: bool, tmp_path: Path, ct: SourceImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = save_pipeline(tmp_path)
-    save_calibrations(folder, [Calibration("g", 1.0, offset, 0.5, 30, 40, 0.9, 0.1)])
+    save_calibrations(folder, [Calibration("g", "noise", 1.0, offset, 0.5, 30, 40, 0.9, 0.1)])
     where = "foveate.tools.grounding.diffusion.recipes.load_recipe"
     monkeypatch.setattr(where, lambda name: replace(FAST, name="g"))
     [found] = load_grounder(f"diffusion@{folder}").ground(overview(ct, 64), ct, ["nodule"])

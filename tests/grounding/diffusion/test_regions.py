@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from foveate.tools.grounding.diffusion.presence import (
     calibrate,
     load_calibration,
-    presence_scores,
+    noise_scores,
     save_calibrations,
 )  # fmt: skip
 from foveate.tools.grounding.diffusion.prior import center_gaussian, location_prior, says_where
@@ -109,14 +109,14 @@ def test_presence_is_the_share_by_which_the_phrase_helps_where_the_heat_is() -> 
     phrase = torch.ones(1, 2, 4, 4)
     phrase[0, :, 1, 1] = 0.75
     phrase[0, :, 3, 3] = 9.0  # where there is no heat it does not count
-    assert presence_scores(heat, Errors(null, phrase, phrase))[0] == pytest.approx(0.25)
+    assert noise_scores(heat, Errors(null, phrase, phrase))[0] == pytest.approx(0.25)
 
 
 def test_a_calibration_is_fitted_kept_and_found_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     present = np.arange(400) % 2 == 0
     scores = rng.normal(np.where(present, 0.1, 0.0), 0.05)
-    made = calibrate("fast", scores, present)
+    made = calibrate("fast", "noise", scores, present)
     # two equal Gaussians: the slope is the difference of means over the variance, the middle is even odds
     assert made.slope == pytest.approx(0.1 / 0.05**2, rel=0.25)
     assert made.probability(0.05) == pytest.approx(0.5, abs=0.1)
@@ -127,9 +127,9 @@ def test_a_calibration_is_fitted_kept_and_found_again(tmp_path: Path) -> None:
     with pytest.raises(GrounderError, match="cannot be read"):
         load_calibration(tmp_path, "fast")
     with pytest.raises(GrounderError, match="one kind lacks"):
-        calibrate("fast", scores, np.ones(400, np.bool_))
+        calibrate("fast", "noise", scores, np.ones(400, np.bool_))
 
 
 def test_separable_scores_are_calibrated_too() -> None:
-    made = calibrate("fast", np.array([0.0, 0.1, 0.9, 1.0]), np.array([False, False, True, True]))
+    made = calibrate("fast", "noise", np.array([0.0, 0.1, 0.9, 1.0]), np.array([False, False, True, True]))
     assert np.isfinite(made.slope) and made.probability(1.0) > 0.6 > 0.4 > made.probability(0.0)

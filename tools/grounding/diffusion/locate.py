@@ -15,7 +15,7 @@ from torch import Tensor
 
 from foveate.tools.grounding.diffusion.maps import minmax
 from foveate.tools.grounding.diffusion.picture import Square, grey_picture
-from foveate.tools.grounding.diffusion.presence import presence_scores
+from foveate.tools.grounding.diffusion.presence import attention_scores, noise_scores
 from foveate.tools.grounding.diffusion.prior import location_prior, says_where
 from foveate.tools.grounding.diffusion.protocol import Denoiser, EncodedText
 from foveate.tools.grounding.diffusion.readout import Prompts, read_prompts, read_sites
@@ -83,10 +83,11 @@ def _run(
     if recipe.method == "g2g":
         return run_g2g(latent, prompts, recipe, denoiser), None
     found = run_fast(latent, prompts, _contrast(recipe, denoiser), recipe, denoiser)
-    scored = (
-        None if found.errors is None or not recipe.presence else presence_scores(found.heat, found.errors)
-    )
-    return found.heat, scored
+    if recipe.presence == "attention":
+        return found.heat, attention_scores(found.totals)
+    if recipe.presence == "noise" and found.errors is not None:
+        return found.heat, noise_scores(found.heat, found.errors)
+    return found.heat, None
 
 
 def _contrast(recipe: Recipe, denoiser: Denoiser) -> Prompts | None:

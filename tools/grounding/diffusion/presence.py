@@ -1,9 +1,10 @@
-"""Is it there at all? A score from the predicted noise, and its calibration.
+"""Is it there at all? Two scores, and their calibration.
 
-The score is the share by which the phrase lowers the error of the predicted noise where the heat map points
-(the heat-weighted diffusion classifier of 2506.10633, here against the prediction without text). By itself
-it is not comparable between models; only a calibration, fitted on pictures with and without the thing and
-kept in a file beside the weights, makes a probability of it. Knows no views.
+"noise": the share by which the phrase lowers the error of the predicted noise where the heat map points (the
+heat-weighted diffusion classifier of 2506.10633, here against the prediction without text). "attention": how
+much of its attention the place that attends most gives to the phrase, before any min–max. By itself neither
+is comparable between models; only a calibration, fitted on pictures with and without the thing and kept in a
+file beside the weights, makes a probability of it. Knows no views.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +25,17 @@ if TYPE_CHECKING:
     from foveate.tools.grounding.diffusion.run_fast import Errors
 
 FILE = "presence.json"
+ScoreOf = Literal["noise", "attention"]
 
 
-def presence_scores(heat: Tensor, errors: Errors) -> npt.NDArray[np.float32]:
+def attention_scores(totals: Tensor) -> npt.NDArray[np.float32]:
+    """Attention to all words of each phrase, (phrases, h, w) in [0, 1], means over layers → the largest
+    value, (phrases,).
+    """
+    return totals.flatten(1).amax(1).cpu().numpy().astype(np.float32)
+
+
+def noise_scores(heat: Tensor, errors: Errors) -> npt.NDArray[np.float32]:
     """Heat (phrases, s, s) and squared errors → (phrases,): Σ h(e_∅ − e_c) / Σ h·e_∅, above 0 where it
     helps.
     """
@@ -41,11 +50,12 @@ def presence_scores(heat: Tensor, errors: Errors) -> npt.NDArray[np.float32]:
 class Calibration:
     """p = 1 / (1 + exp(−(slope·score + offset))), fitted for one recipe; absent where p is below `threshold`.
 
-    `positives` and `negatives` are how many pictures it was fitted on, `auc` how well the score parts them
-    there and `brier` the mean squared error of p.
+    `score` says which score it is of. `positives` and `negatives` are how many pictures it was fitted on,
+    `auc` how well the score parts them there and `brier` the mean squared error of p.
     """
 
     recipe: str
+    score: ScoreOf
     slope: float
     offset: float
     threshold: float
@@ -59,7 +69,11 @@ class Calibration:
 
 
 def calibrate(
-    recipe: str, scores: npt.NDArray[np.floating], present: npt.NDArray[np.bool_], threshold: float = 0.5
+    recipe: str,
+    score: ScoreOf,
+    scores: npt.NDArray[np.floating],
+    present: npt.NDArray[np.bool_],
+    threshold: float = 0.5,
 ) -> Calibration:
     """Platt scaling: logistic regression on one score, with Platt's smoothed targets. Raises GrounderError
     when either class is missing.
@@ -78,7 +92,7 @@ def calibrate(
     above = scores[present][:, None] - scores[~present][None]
     auc = float((above > 0).mean() + 0.5 * (above == 0).mean())
     brier = float(np.mean((p - present) ** 2))
-    return Calibration(recipe, float(slope), float(offset), threshold, pos, neg, auc, brier)
+    return Calibration(recipe, score, float(slope), float(offset), threshold, pos, neg, auc, brier)
 
 
 def save_calibrations(folder: Path, told: list[Calibration]) -> None:

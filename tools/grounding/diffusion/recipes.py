@@ -39,7 +39,8 @@ class Recipe:
     `prior_weight` is the power of the location prior.
     Map: `blur` in pixels of a 512 px map; `mask` "otsu" zeroes what is below.
     Regions: `cut` "fixed" at `level`, "otsu" or "gmm"; at most `most`, none lighter than `least` times the
-    first. `presence` asks for the presence score (more passes). `batch` rows at once; `seed` of every noise.
+    first. `presence` asks for a presence score ("fast" alone): from the predicted "noise" (more passes)
+    or from the "attention" that is read anyway. `batch` rows at once; `seed` of every noise.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Recipe:
     level: float = 0.5
     most: int = 3
     least: float = 0.2
-    presence: bool = False
+    presence: Literal["none", "noise", "attention"] = "none"
     batch: int = 16
     seed: int = 0
 

@@ -10,7 +10,7 @@ and no files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -44,11 +44,12 @@ class Errors:
 
 @dataclass(frozen=True)
 class FastMaps:
-    """`heat` (phrases, s, s) in [0, 1] at the finest grid that was read; `errors` where they were
-    measured.
+    """`heat` (phrases, s, s) in [0, 1] at the finest grid that was read; `totals` (phrases, s, s), the
+    attention to all words of a phrase together; `errors` where they were measured.
     """
 
     heat: Tensor
+    totals: Tensor
     errors: Errors | None
 
 
@@ -74,25 +75,34 @@ def run_fast(
 ) -> FastMaps:
     """Latent (1, c, h, w) → maps of each phrase."""
     start, sites = noised(image, recipe, denoiser), read_sites(recipe, denoiser)
-    every = prompts if contrast is None else _joined(prompts, contrast)
+    every = with_totals(prompts if contrast is None else _joined(prompts, contrast))
     count = len(prompts.phrases)
-    with_errors = recipe.presence or recipe.difference != "none"
+    with_errors = recipe.presence == "noise" or recipe.difference != "none"
     self_tap = SelfTap(slice(None), image.shape[-1])
     shared = CrossTap(slice(None), every.readout, every.text.states, every.text.mask)
-    if recipe.queries == "shared" or with_errors:
+    # one phrase must not change another's map: what all share is read without text
+    if recipe.queries == "shared" or with_errors or recipe.propagate:
         null = _null_pass(
             start, sites if recipe.queries == "shared" else (), shared, self_tap, recipe, denoiser
         )
     per_site = _mean_rows(shared) if recipe.queries == "shared" else {}
     errors = None
     if recipe.queries == "own" or with_errors:
-        wanted = every if recipe.queries == "own" else prompts
-        outputs, own = _own_passes(start, wanted, sites, self_tap, recipe, denoiser)
+        wanted = every if recipe.queries == "own" else with_totals(prompts)
+        outputs, own = _own_passes(start, wanted, sites, recipe, denoiser)
         per_site = own if recipe.queries == "own" else per_site
         errors = _errors(start, null, outputs[:count], denoiser) if with_errors else None
-    heat = _fuse(per_site, sites, count, image.shape[-1], recipe)
+    latent = image.shape[-1]
+    heat = _fuse({index: maps[:, 0] for index, maps in per_site.items()}, sites, count, latent, recipe)
     heat = _propagated(heat, self_tap.means(), recipe)
-    return FastMaps(_mixed(heat, errors, recipe), errors)
+    totals = _totals({index: maps[:count, 1] for index, maps in per_site.items()}, sites, latent)
+    return FastMaps(_mixed(heat, errors, recipe), totals, errors)
+
+
+def with_totals(prompts: Prompts) -> Prompts:
+    """The prompts with a second sum: all the tokens that are read, each counted whole."""
+    totals = (prompts.readout > 0).to(prompts.readout)
+    return replace(prompts, readout=torch.cat([prompts.readout, totals], 1))
 
 
 def _null_pass(
@@ -119,30 +129,29 @@ def _own_passes(
     start: Noised,
     wanted: Prompts,
     sites: tuple[Site, ...],
-    self_tap: SelfTap,
     recipe: Recipe,
     denoiser: Denoiser,
 ) -> tuple[Tensor, dict[int, Tensor]]:
-    """Outputs (phrases, n, c, h, w) and site → (phrases, places), each phrase through its own passes."""
+    """Outputs (phrases, n, c, h, w) and site → (phrases, sums, places), each phrase through its own
+    passes.
+    """
     count, latents = len(wanted.phrases), len(start.times)
     pairs = [(p, n) for p in range(count) for n in range(latents)]
-    # phrases hardly change self-attention: where it was not read without text, the first phrase's rows do
-    self_sites = () if self_tap.counts else _self_sites(recipe, denoiser)
     outputs, found = [], []
     for low in range(0, len(pairs), recipe.batch):
         p, n = ([pair[k] for pair in pairs[low : low + recipe.batch]] for k in (0, 1))
         tap = CrossTap(slice(None), wanted.readout[p])
-        self_tap.rows = slice(0, sum(phrase == 0 for phrase in p))
-        with tapped(sites, tap), tapped(self_sites if p[0] == 0 else (), self_tap):
+        with tapped(sites, tap):
             outputs.append(denoiser.predict(start.latents[n], start.times[n], wanted.text.rows(p)))
         found.append(tap.take())
-    maps = {s.index: torch.cat([part[s.index] for part in found])[:, 0] for s in sites}
+    maps = {s.index: torch.cat([part[s.index] for part in found]) for s in sites}
     means = {index: rows.unflatten(0, (count, latents)).mean(1) for index, rows in maps.items()}
     return torch.cat(outputs).unflatten(0, (count, latents)), means
 
 
 def _mean_rows(tap: CrossTap) -> dict[int, Tensor]:
-    return {index: maps[:, :, 0].mean(0) for index, maps in tap.take().items()}
+    """Site → (phrases, sums, places)."""
+    return {index: maps.mean(0) for index, maps in tap.take().items()}
 
 
 def _self_sites(recipe: Recipe, denoiser: Denoiser) -> tuple[Site, ...]:
@@ -178,6 +187,13 @@ def _fuse(
     finest = max(grids)
     means = [resize(sum_tensors(maps) / len(maps), finest, "bilinear") for maps in grids.values()]
     return sum_tensors(means) / len(means)
+
+
+def _totals(per_site: dict[int, Tensor], sites: tuple[Site, ...], latent: int) -> Tensor:
+    """Mean over layers at the finest grid."""
+    grids = [per_site[site.index].unflatten(-1, site.grid(latent, latent)) for site in sites]
+    finest = max(grid.shape[-1] for grid in grids)
+    return sum_tensors([resize(grid, finest, "bilinear") for grid in grids]) / len(grids)
 
 
 def _normalised(maps: Tensor, recipe: Recipe) -> Tensor:
