@@ -66,7 +66,7 @@ def test_batches_change_nothing(recipe: Recipe, denoiser: Denoiser) -> None:
 
 
 def test_the_attention_score_is_the_largest_share_given_to_all_words(denoiser: Denoiser) -> None:
-    recipe = replace(FAST, presence="attention", sides=(8,), latents=2, contrast=())
+    recipe = replace(FAST, presence="attention", sides=(4,), latents=2, contrast=())
     prompts, latent = (
         read_prompts(PHRASES, recipe, denoiser),
         torch.ones(1, denoiser.image.latent_channels, 8, 8),
