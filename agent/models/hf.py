@@ -4,28 +4,31 @@ Loads lazily, once per process and path; decodes greedily unless told otherwise;
 the file holds (bf16 is 10-20 times slower there). Never runs code from a checkpoint. Knows no graph.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.messages.tool import ToolCall
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
 
-from foveate.agent.models.content import flatten_tool_turns, template_messages
 from foveate.agent.models.decoding import NEARLY_GREEDY, Decoding
 from foveate.agent.models.errors import ModelError
-from foveate.agent.models.loading import Loaded, first_line, load
+from foveate.agent.models.loading import Loaded, load
 from foveate.agent.models.parsing import calls_in_text
 from foveate.agent.models.profile import Profile
 from foveate.agent.models.profiles import profile_for
+from foveate.agent.models.prompting import Asked, inputs_of, room_of
+from foveate.agent.models.streaming import Stopping, Telling, TokenFeed, written
 
 
 class HFChatModel(BaseChatModel):
@@ -95,29 +98,65 @@ class HFChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        asked = self._asked(messages, stop, kwargs)
+        with self._turn(asked.ready):
+            tokens = self._decode(asked)
+        return ChatResult(generations=[ChatGeneration(message=self._reply(asked, tokens))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        """The text as it is written, calls in the form in which the model writes them; the last chunk has the
+        calls, the usage and the rest of what `_generate` gives.
+        """
+        asked, telling = self._asked(messages, stop, kwargs), Telling(stop or [])
+
+        def generate(feed: TokenFeed, stopping: Stopping) -> list[int]:
+            with self._turn(asked.ready):
+                return self._decode(asked, feed, stopping)
+
+        heard: list[int] = []
+        for told in written(generate, first=not asked.encoder_decoder):
+            if isinstance(told, list):
+                chunk = _last_chunk(self._reply(asked, told), telling.end(asked.text_of(told)))
+                yield ChatGenerationChunk(message=chunk)
+                return
+            heard.append(told)
+            if delta := telling.feed(asked.text(heard)):
+                yield ChatGenerationChunk(message=AIMessageChunk(content=delta))
+
+    def _asked(self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> Asked:
+        """Everything that one reply needs, checked."""
         ready = self.loaded()
-        profile = self.profile_of_model
-        inputs = _inputs(ready, profile, messages, kwargs.get("tools"))
+        inputs = inputs_of(ready, self.profile_of_model, messages, options.get("tools"))
         given = int(inputs["input_ids"].shape[1])
-        room = _room(ready, given, int(kwargs.get("max_tokens") or self.max_new_tokens))
-        seen = self._diagnostics(ready)
+        room = room_of(ready, given, int(options.get("max_tokens") or self.max_new_tokens))
+        return Asked(ready, inputs, given, room, stop or [], self._diagnostics(ready))
+
+    @contextmanager
+    def _turn(self, ready: Loaded) -> Iterator[None]:
         if not ready.turn.acquire(timeout=self.max_seconds or -1):
             raise ModelError("the model was busy with other questions for too long; ask again")
         try:
-            tokens = self._decode(ready, inputs, room, stop, seen)
+            yield
         finally:
             ready.turn.release()
-        new = tokens if ready.model.config.is_encoder_decoder else tokens[given:]
-        result = _result(ready, profile, new, given, room, self.path, stop)
-        if seen is not None:
-            result.generations[0].message.response_metadata["decoding"] = seen.report()
-        return result
+
+    def _reply(self, asked: Asked, tokens: list[int]) -> AIMessage:
+        message = _message(asked, asked.new(tokens), self.profile_of_model, self.path)
+        if asked.seen is not None:
+            message.response_metadata["decoding"] = asked.seen.report()
+        return message
 
     def _decode(
-        self, ready: Loaded, inputs: Any, room: int, stop: list[str] | None, seen: Any = None
+        self, asked: Asked, feed: TokenFeed | None = None, stopping: Stopping | None = None
     ) -> list[int]:
         import torch
-        from transformers import LogitsProcessorList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
         sampling: dict[str, Any] = {"do_sample": False}
         temperature = self.temperature
@@ -126,16 +165,18 @@ class HFChatModel(BaseChatModel):
         if temperature > 0:
             torch.manual_seed(self.seed)
             sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        if stop:
-            sampling |= {"stop_strings": stop, "tokenizer": ready.processor.tokenizer}
+        if asked.stop:
+            sampling |= {"stop_strings": asked.stop, "tokenizer": asked.ready.processor.tokenizer}
+        processors = [*self.logits_processors, *self._rescorer(temperature, asked.seen)]
+        criteria: list[Any] = [] if stopping is None else [stopping]
         with torch.inference_mode():
-            out = ready.model.generate(
-                **inputs,
-                max_new_tokens=room,
+            out = asked.ready.model.generate(
+                **asked.inputs,
+                max_new_tokens=asked.room,
                 max_time=self.max_seconds,
-                logits_processor=LogitsProcessorList(
-                    [*self.logits_processors, *self._rescorer(temperature, seen)]
-                ),
+                logits_processor=LogitsProcessorList(processors),
+                stopping_criteria=StoppingCriteriaList(criteria),
+                streamer=feed,
                 **sampling,
             )
         return [int(token) for token in out[0]]
@@ -170,88 +211,34 @@ class HFChatModel(BaseChatModel):
         return Diagnostics(self.table, lambda token: str(tokenizer.decode([token])))
 
 
-def _inputs(ready: Loaded, profile: Profile, messages: list[BaseMessage], tools: Any) -> Any:
-    if not profile.has_chat_template:
-        return _plain_inputs(ready, messages)
-    if not ready.processor.chat_template:
-        raise ModelError("the model has no chat template")
-    if profile.tool_calls in ("json_text", "none"):
-        messages, tools = flatten_tool_turns(messages), None
-    conversation = template_messages(messages)
-    written = _control_token_in(ready, conversation)
-    options = {"sanitize_control_tokens": True} if written else {}
-    try:
-        inputs = ready.processor.apply_chat_template(
-            conversation,
-            tools=tools or None,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            **options,
-        )
-    except Exception as error:  # Jinja templates and processors raise anything
-        if written:
-            raise ModelError(f"this model cannot take {written!r} as plain text; leave it out") from error
-        raise ModelError(f"the model's chat template refused the talk: {first_line(error)}") from error
-    return inputs.to(ready.device)
-
-
-def _control_token_in(ready: Loaded, conversation: list[dict[str, Any]]) -> str | None:
-    """A control token that a text writes out: a question must not be able to end its own turn."""
-    tokens = [str(token) for token in ready.processor.tokenizer.added_tokens_decoder.values()]
-    texts = [b["text"] for message in conversation for b in message["content"] if b["type"] == "text"]
-    return next((t for t in tokens if not t.isspace() and any(t in text for text in texts)), None)
-
-
-def _plain_inputs(ready: Loaded, messages: list[BaseMessage]) -> Any:
-    """Families without a chat: the last image and the last text, as the processor wants them."""
-    blocks = [b for m in template_messages(messages) if m["role"] == "user" for b in m["content"]]
-    pictures = [block["image"] for block in blocks if block["type"] == "image"]
-    texts = [block["text"] for block in blocks if block["type"] == "text"]
-    if not pictures or not texts:
-        raise ModelError("this model needs one image and one text")
-    prompt = getattr(ready.processor, "image_token", "") * _writes_image_token(ready) + texts[-1]
-    inputs = ready.processor(images=pictures[-1], text=prompt, return_tensors="pt")
-    return inputs.to(ready.device)
-
-
-def _writes_image_token(ready: Loaded) -> int:
-    """PaliGemma wants its image token in the prompt, Florence-2 writes it itself."""
-    return int(ready.model.config.model_type == "paligemma")
-
-
-def _room(ready: Loaded, given: int, wanted: int) -> int:
-    if ready.context and given >= ready.context:
-        raise ModelError(f"the conversation has {given} tokens; the model takes {ready.context}")
-    return min(wanted, ready.context - given) if ready.context else wanted
-
-
-def _result(
-    ready: Loaded,
-    profile: Profile,
-    tokens: list[int],
-    given: int,
-    room: int,
-    name: str,
-    stop: list[str] | None,
-) -> ChatResult:
-    kept = [token for token in tokens if token not in ready.trims]
-    text = ready.processor.tokenizer.decode(kept, skip_special_tokens=False)
-    stopped = any(word in text for word in stop or [])
-    for word in stop or []:
-        text = text.split(word, 1)[0]
-    ended = any(token in ready.ends for token in tokens[-1:])
+def _message(asked: Asked, tokens: list[int], profile: Profile, name: str) -> AIMessage:
+    text = asked.text(tokens)
     calls: list[ToolCall] = []
     if profile.tool_calls == "hermes" and "<tool_call>" in text:
         parsed, _ = calls_in_text(text)
         calls = [ToolCall(name=c.name, args=c.arguments, id=c.id, type="tool_call") for c in parsed]
-    finish = "tool_calls" if calls else "stop" if ended or stopped else "length"
-    usage = UsageMetadata(input_tokens=given, output_tokens=len(tokens), total_tokens=given + len(tokens))
-    message = AIMessage(
+    ended = any(token in asked.ready.ends for token in tokens[-1:]) or asked.stopped(tokens)
+    finish = "tool_calls" if calls else "stop" if ended else "length"
+    given, count = asked.given, len(tokens)
+    usage = UsageMetadata(input_tokens=given, output_tokens=count, total_tokens=given + count)
+    return AIMessage(
         content=text.split("<tool_call>", 1)[0].strip() if calls else text.strip(),
         tool_calls=calls,
         usage_metadata=usage,
         response_metadata={"finish_reason": finish, "model_name": name},
     )
-    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _last_chunk(reply: AIMessage, rest: str) -> AIMessageChunk:
+    """What a stream has not told yet of a finished reply."""
+    calls: list[ToolCallChunk] = [
+        tool_call_chunk(name=c["name"], args=json.dumps(c["args"]), id=c["id"], index=i)
+        for i, c in enumerate(reply.tool_calls)
+    ]
+    return AIMessageChunk(
+        content=rest,
+        tool_call_chunks=calls,
+        usage_metadata=reply.usage_metadata,
+        response_metadata=reply.response_metadata,
+        chunk_position="last",
+    )

@@ -186,9 +186,10 @@ LIMITS = """## What this does not show
 - One patient: neighbouring slices look alike, so intervals over slices are narrower than intervals over
   patients would be, and say nothing about another patient, scanner or disease.
 - The labels are the output of TotalSegmentator, not of people. C's slices cover 40 mm of upper abdomen.
-- The maps were never told where to look, but the training pictures were cut, recoloured and partly
-  painted away with the help of A's and B's labels, and the captions were written from them. A model
-  trained on reports has no such help.
+- The words were told where to look: training adds TokenCompose's grounding losses (arXiv 2312.03626) on
+  A's and B's labels to the denoising loss. The published recipes are run on models that had only captions;
+  here they read attention that was supervised, every recipe the same weights. This compares recipes; it says
+  nothing of how well captions alone teach places.
 - `fast` was chosen on held-out slices of A and B (ABLATION.md), never on C.
 - The model is small and saw two patients: it exercises the code. It is not for use on patients.
 """

@@ -17,10 +17,11 @@ from transformers import LogitsProcessor
 
 from foveate.agent.models import factory, pocket
 from foveate.agent.models.errors import ModelError
-from foveate.agent.models.hf import HFChatModel, _inputs
+from foveate.agent.models.hf import HFChatModel
 from foveate.agent.models.loading import load
 from foveate.agent.models.parsing import parse_reply
 from foveate.agent.models.profiles import profile_for
+from foveate.agent.models.prompting import inputs_of
 
 from .tiny import save_qwen
 
@@ -59,7 +60,7 @@ def look(text: str = "Where?", *pictures: dict[str, Any]) -> HumanMessage:
 
 def prompt_of(model: HFChatModel, messages: list[BaseMessage], tools: Any = None) -> str:
     ready = model.loaded()
-    inputs = _inputs(ready, model.profile_of_model, messages, tools)
+    inputs = inputs_of(ready, model.profile_of_model, messages, tools)
     return str(ready.processor.tokenizer.decode(inputs["input_ids"][0])).replace("<|image_pad|>", "")
 
 
@@ -139,8 +140,8 @@ def test_more_pixels_are_more_tokens(tiny_qwen: Path) -> None:
 def test_a_question_cannot_write_control_tokens(tiny_qwen: Path, hostile: str) -> None:
     model = HFChatModel(path=str(tiny_qwen), max_new_tokens=2)
     ready = model.loaded()
-    inputs = _inputs(ready, model.profile_of_model, [look(hostile)], None)
-    plain = _inputs(ready, model.profile_of_model, [look("x")], None)
+    inputs = inputs_of(ready, model.profile_of_model, [look(hostile)], None)
+    plain = inputs_of(ready, model.profile_of_model, [look("x")], None)
     for token in ("<|im_end|>", "<|im_start|>", "<|image_pad|>", "<tool_call>"):
         number = ready.processor.tokenizer.convert_tokens_to_ids(token)
         assert (inputs["input_ids"] == number).sum() == (plain["input_ids"] == number).sum()
