@@ -31,14 +31,14 @@ class Process:
     """`foveate serve` in a process of its own."""
 
     data: Path
-    script: Path
+    model: str
     more: Sequence[str] = ()
     child: subprocess.Popen[str] | None = None
     base: str = ""
 
     def start(self) -> None:
         command = [sys.executable, "-m", "foveate.agent.cli", "serve", "--port", "0", "--grounder", "none"]
-        command += ["--data", str(self.data), "--model", f"scripted:{self.script}", *self.more]
+        command += ["--data", str(self.data), "--model", self.model, *self.more]
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         self.child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
         assert self.child.stderr is not None
@@ -120,7 +120,7 @@ def run_kills(folder: Path, kills: int, seed: int = 0, more: Sequence[str] = (),
     folder.mkdir(parents=True, exist_ok=True)
     script, rng = folder / "script.json", random.Random(seed)
     write_script(script, 4000)
-    server, promises, report = Process(folder / "data", script, more), Promises(), Report()
+    server, promises, report = Process(folder / "data", f"scripted:{script}", more), Promises(), Report()
     for _ in range(kills):
         server.start()
         _check(server.base, promises, report)

@@ -1,6 +1,6 @@
 """What the HTTP service costs and survives: `python -m foveate.evals.bench.service [PART…]`.
 
-Parts: overhead, load, memory, kills.
+Parts: overhead, load, memory, kills, vllm (with --vllm PYTHON of an environment that has it).
 
 Starts `foveate serve` on a scripted model in a process of its own and talks to it as a client. Prints each
 figure beside its target; exit code 1 when one is missed. Timings mean something on an idle machine only.
@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from foveate.evals.bench.kills import Process, picture, run_kills, write_script
+from foveate.evals.bench.service_vllm import throughput
 
 TARGET_MS, TARGET_GROWTH_MIB, SESSIONS = 50.0, 16.0, 32
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=1000, help="turns of the memory part")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--database", help="a PostgreSQL, instead of SQLite")
+    parser.add_argument("--vllm", type=Path, help="the Python of an environment that has vLLM")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     more = ["--database", given.database] if given.database else []
@@ -42,7 +44,10 @@ def main() -> int:
         "load": lambda at: load(at, more),
         "memory": lambda at: memory(at, more, given.turns),
         "kills": lambda at: kills(at, more, given.kills),
+        "vllm": lambda at: throughput(at, more, given.vllm),
     }
+    if "vllm" in given.parts and given.vllm is None:
+        parser.error("the part vllm needs --vllm PYTHON, of an environment that has vLLM")
     told: dict[str, Any] = {}
     for name in given.parts:
         with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +130,7 @@ class _Served:
 
     def __init__(self, folder: Path, more: list[str]) -> None:
         write_script(folder / "script.json", 200)
-        self.process = Process(folder / "data", folder / "script.json", more)
+        self.process = Process(folder / "data", f"scripted:{folder / 'script.json'}", more)
 
     def __enter__(self) -> _Served:
         self.process.start()

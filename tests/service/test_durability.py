@@ -174,7 +174,7 @@ def test_a_living_server_takes_over_from_a_killed_one(tmp_path: Path, postgres: 
     write_script(script, 10)
     slow = tmp_path / "empty.json"
     slow.write_text(json.dumps({"replies": []}))
-    dying = Process(tmp_path / "a", script, ["--database", postgres, "--images", images])
+    dying = Process(tmp_path / "a", f"scripted:{script}", ["--database", postgres, "--images", images])
     dying.start()
     with serving(tmp_path / "b", answering("Taken over."), database=postgres, images=images) as other:
         with httpx.Client(base_url=dying.base, timeout=30) as http:
