@@ -78,7 +78,7 @@ def tasks(data: DataFolder = None, as_json: AsJson = False, debug: Debug = False
 def evaluate(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A name that 'foveate tasks' lists.")],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
+        str, typer.Option("--model", "-m", help="As for ask; none: the grounder alone.")
     ] = "pocket",
     base_url: Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")] = None,
     no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,

@@ -21,7 +21,7 @@ from foveate.agent.cli_images import print_json
 from foveate.evals import registry, show
 from foveate.evals.contract.questions import Items, Question
 from foveate.evals.contract.tasks import LoadOptions, Task
-from foveate.evals.inspect.configuration import Configuration, package_folder
+from foveate.evals.inspect.configuration import NO_MODEL, Configuration, package_folder
 from foveate.evals.inspect.errors import EvalInputError
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def prepared(options: EvalOptions) -> Session:
     configuration = configured(options)
     load = LoadOptions(options.seed, options.partial, configuration.options)
     root = data_root(task, options.data)
-    items = drawn(task.load(root, load), options.limit, options.seed)
+    loaded = task.load(root, load)
+    items = drawn(phrases(loaded) if options.model == NO_MODEL else loaded, options.limit, options.seed)
     if not items.questions:
         raise EvalInputError(f"{task.info.name} has no question with these options; nothing was run.")
     from foveate.evals.session import Session
@@ -100,6 +101,14 @@ def prepared(options: EvalOptions) -> Session:
     )
 
 
+def phrases(items: Items) -> Items:
+    """The questions that a grounder alone can be asked: those for one thing, on one image."""
+    kept = [q for q in items.questions if q.phrase is not None and len(q.images) == 1]
+    left = len(items.questions) - len(kept)
+    told = (f"{left} questions without a phrase to ground left out.",) if left else ()
+    return replace(items, questions=kept, notes=(*items.notes, *told))
+
+
 def configured(options: EvalOptions) -> Configuration:
     """The configuration in the options. Raises EvalInputError for an option that is not NAME=VALUE."""
     chosen = dict(_pair(text) for text in options.chosen)
@@ -109,6 +118,7 @@ def configured(options: EvalOptions) -> Configuration:
         base_url=options.base_url,
         use_tools=options.use_tools,
         decoding=options.decoding,
+        checks=options.checks,
         grounder=options.grounder,
         max_steps=options.max_steps,
         max_seconds=options.max_seconds,

@@ -26,8 +26,10 @@ def reading_of(record: Mapping[str, Any]) -> Reading:
 
 
 def reading_record(reading: Reading) -> dict[str, Any]:
-    """The JSON form of a reading."""
-    return {**asdict(reading), "detail": dict(reading.detail)}
+    """The JSON form of a reading; a heat map stays with the prediction."""
+    record = {**asdict(reading), "detail": dict(reading.detail)}
+    del record["heatmap"]
+    return record
 
 
 @cache

@@ -1,6 +1,6 @@
 """From scored samples to the table of a run: metrics with intervals, n, and published numbers beside them.
 
-Intervals are percentile bootstraps over patients or volumes. Samples without a score (the model failed) count
+Intervals are bootstraps over patients or volumes. Samples without a score (the model failed) count
 as failed readings, so that a crash never raises a score. Knows no Inspect AI and draws nothing.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from foveate.evals.contract.answers import Reading
 from foveate.evals.contract.questions import Question, Target
-from foveate.evals.contract.tasks import Metric, Published, Scored, Task
+from foveate.evals.contract.tasks import Judge, Metric, Published, Scored, Task
 from foveate.evals.inspect.folder import RunFolder
 from foveate.evals.inspect.journal import Journal
 from foveate.evals.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_statistic
@@ -30,7 +30,10 @@ STATISTIC_DRAWS = 200
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `low` and `high` are None where there is nothing to resample."""
+    """One line of the table. `low` and `high` are None where there is nothing to resample.
+
+    `bias` is how much resampling raises the value, where that is not negligible: the interval is corrected.
+    """
 
     metric: str
     value: float
@@ -42,13 +45,18 @@ class Row:
     official: bool
     meaning: str
     published: tuple[Published, ...] = ()
+    bias: float | None = None
 
 
 def scored_samples(
-    task: Task, questions: Sequence[Question], targets: Mapping[str, Target], scores: Journal
+    task: Task,
+    questions: Sequence[Question],
+    targets: Mapping[str, Target],
+    scores: Journal,
+    judge: Judge | None = None,
 ) -> list[Scored]:
     """Every question's score, in order; a failed one is scored as a failed reading."""
-    return [_scored(task, question, targets[question.id], scores) for question in questions]
+    return [_scored(task, question, targets[question.id], scores, judge) for question in questions]
 
 
 def table(task: Task, samples: Sequence[Scored]) -> list[Row]:
@@ -129,13 +137,13 @@ def sample_record(sample: Scored, folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _scored(task: Task, question: Question, target: Target, scores: Journal) -> Scored:
+def _scored(task: Task, question: Question, target: Target, scores: Journal, judge: Judge | None) -> Scored:
     if question.id in scores:
         record = scores.get(question.id)
         reading, values = reading_of(record["reading"]), record["values"]
     else:
         reading = Reading("failed")
-        values = dict(task.score(question, reading, target, None))
+        values = dict(task.score(question, reading, target, judge))
     return Scored(
         question.id,
         question.cluster,
@@ -163,6 +171,7 @@ def _row(metric: Metric, samples: Sequence[Scored]) -> Row | None:
         metric.better,
         metric.official,
         metric.meaning,
+        bias=interval.bias if interval.biased else None,
     )
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from foveate.evals.contract.questions import Items, Question
 from foveate.evals.contract.tasks import Judge, Scored, Task
-from foveate.evals.inspect.asking import Asker
+from foveate.evals.inspect.asking import Asker, Asks
 from foveate.evals.inspect.bridge import Bridge
-from foveate.evals.inspect.configuration import Configuration, run_key
+from foveate.evals.inspect.configuration import NO_MODEL, Configuration, run_key
 from foveate.evals.inspect.folder import REPORT, RESULTS, SAMPLES, RunFolder, write_json, write_lines
+from foveate.evals.inspect.grounding import GrounderAsker
 from foveate.evals.inspect.run import run_all, shown_progress
 from foveate.evals.report import Section, Told, write_report
 from foveate.evals.results import Row, results_record, sample_record, scored_samples, table
@@ -67,7 +68,7 @@ class Session:
     parallel: int
     faithful: bool = False
     corruptions: tuple[str, ...] = ()
-    own_asker: Asker | None = None
+    own_asker: Asks | None = None
     _asked: int = field(default=0, init=False)
     _failures: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -102,9 +103,15 @@ class Session:
         return self.finished(folder, described, self.items)
 
     @cached_property
-    def asker(self) -> Asker:
-        """The agent, loaded when a question is left to ask. Raises ModelError, GrounderError."""
-        return self.own_asker or Asker.of(self.configuration)
+    def asker(self) -> Asks:
+        """The agent (or the grounder alone), loaded when a question is left to ask.
+
+        Raises ModelError, GrounderError.
+        """
+        if self.own_asker is not None:
+            return self.own_asker
+        alone = self.configuration.model == NO_MODEL
+        return GrounderAsker.of(self.configuration) if alone else Asker.of(self.configuration)
 
     def finished(self, path: Path, described: Mapping[str, Any], items: Items) -> Finished:
         """One run in its folder, to its end. The folder is claimed before a model is loaded."""
@@ -116,7 +123,9 @@ class Session:
             failures = run_all(bridge, shown_progress())
             self._asked += len(questions)
             self._failures |= {f"{path.name}/{name}": why for name, why in failures.items()}
-            samples = scored_samples(self.task, list(questions.values()), items.targets, folder.scores)
+            samples = scored_samples(
+                self.task, list(questions.values()), items.targets, folder.scores, bridge.judge
+            )
             write_lines(path / SAMPLES, (sample_record(sample, folder) for sample in samples))
             rows = tuple(table(self.task, samples))
             return Finished(path, folder.key, described, tuple(samples), rows)

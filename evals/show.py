@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from foveate.evals.session import Outcome
 
 
+BIASED = "† resampling shifts this metric by so much; the interval is corrected for it"
 WIDE = 120
 """Columns where standard output is no terminal."""
 
@@ -110,7 +111,9 @@ def show_comparison(comparison: Comparison) -> None:
 
 def results_table(rows: Sequence[Row]) -> Table:
     """Metric, value, 95 % interval, n, and what others published."""
-    caption = "* the benchmark's own metric" if any(row.official for row in rows) else None
+    told = ["* the benchmark's own metric"] if any(row.official for row in rows) else []
+    told += [BIASED] if any(row.bias is not None for row in rows) else []
+    caption = "; ".join(told) or None
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
     for title, justify in (("metric", "left"), ("value", "right"), ("95 %", "left"), ("n", "right")):
         made.add_column(title, justify=justify)  # type: ignore[arg-type]
@@ -131,7 +134,10 @@ def _short(value: object) -> str:
 
 
 def _interval(row: Row) -> str:
-    return "" if row.low is None or row.high is None else f"{row.low:.3f} – {row.high:.3f}"
+    if row.low is None or row.high is None:
+        return ""
+    mark = "" if row.bias is None else f" †{row.bias:+.3f}"
+    return f"{row.low:.3f} – {row.high:.3f}{mark}"
 
 
 def _others(row: Row) -> str:

@@ -7,30 +7,14 @@ their ratio, because a time alone says more of the machine than of the program.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 from foveate.agent.demo import demo_folder, questions
 from foveate.evals.bench import command, graph
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured number; `target` is the most that it may be, None where there is none."""
-
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-
-    def line(self) -> str:
-        verdict = "" if self.target is None else f"target {self.target:g} {self.unit}"
-        missed = "  MISSED" if self.target is not None and self.value > self.target else ""
-        return f"{self.name:<58}{self.value:>10.3g} {self.unit:<5}{verdict:<18}{missed}"
+from foveate.evals.bench.rows import Row, tell
 
 
 def help_rows() -> list[Row]:
@@ -106,11 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows += graph_rows()
     rows += ratios(rows)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, model {options.model}")
-    for row in rows:
-        print(row.line())
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "ask.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    tell(rows, options.out, "ask")
 
 
 if __name__ == "__main__":

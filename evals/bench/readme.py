@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from foveate.evals.bench.ask import Row
+from foveate.evals.bench.rows import Row
 
 EVALUATED = ("pocket-c", "pocket-nodule")
 MARKED = re.compile(r"(<!-- (\w+): [^\n]*-->\n).*?(<!-- /\2 -->)", re.DOTALL)

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from langchain_core.outputs import ChatResult
 from foveate.agent.models.profiles import profile_for
 from foveate.agent.models.scripted import ScriptedChatModel
 from foveate.agent.run import Agent
-from foveate.evals.bench.ask import Row
 from foveate.evals.bench.command import LAUNCHER
 from foveate.evals.bench.graph import reply
+from foveate.evals.bench.rows import Row, tell
 from foveate.evals.bench.squares import Squares
 from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.inspect.asking import Asker
@@ -113,11 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     rows = overhead_rows(options.questions, options.seconds)
     rows += large_rows(options.samples) if options.samples else []
-    for row in rows:
-        print(row.line())
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "runner.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    tell(rows, options.out, "runner")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -23,7 +22,8 @@ import torch
 from torch import Tensor
 
 from foveate.evals.bench import command
-from foveate.evals.bench.ask import Row
+from foveate.evals.bench.rows import Row
+from foveate.evals.bench.rows import tell as tell_rows
 from foveate.tools.semsam import core
 from foveate.tools.semsam.options import Options
 from foveate.tools.semsam.table import About, Table
@@ -168,11 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tell("starting a vLLM server")
         rows += vllm_rows(options.vllm, options.vllm_turns)
     print(f"{os.cpu_count()} cores, {options.threads} threads, load {os.getloadavg()[0]:.1f} at the end")
-    for row in rows:
-        print(row.line())
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "semsam.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    tell_rows(rows, options.out, "semsam")
 
 
 def tell(text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from foveate.agent.models.pocket import pocket_folder
 from foveate.agent.models.vllm_server import free_port, serve, vllm_command
-from foveate.evals.bench.ask import Row
+from foveate.evals.bench.rows import Row
 from foveate.tools.semsam.store import build_to
 
 BATCH, TOKENS, SECONDS = 8, 256, 900

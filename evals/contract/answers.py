@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from foveate.evals.contract.questions import Region
+from foveate.evals.contract.questions import Corners, Region
 
 Outcome = Literal["read", "abstained", "no_box", "refused", "unreadable", "stopped", "failed"]
 """What became of a sample, decided before the target is seen.
@@ -32,10 +32,25 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class HeatMap:
+    """How strongly a grounder sees its phrase at each place of one slice, in a file of the run's folder.
+
+    `file` holds `heat`, float32 (height, width), larger where it is surer, NaN where it did not look. The map
+    covers `extent`, (x0, y0, x1, y1) in source pixels of that slice of that image of the question.
+    """
+
+    file: str
+    extent: Corners
+    image: int = 0
+    slice_index: int = 0
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the agent answered, from its trace. `regions` are cited by claims of presence, in that order.
 
     `confidence` is the model's own, 0..1. `stopped_by` and `failure` are those of the agent's result.
+    `heatmap` is None but for a grounder that was asked alone and gives one.
     """
 
     text: str
@@ -46,13 +61,15 @@ class Prediction:
     regions: tuple[Region, ...] = ()
     stopped_by: str = "answer"
     failure: str | None = None
+    heatmap: HeatMap | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
     """A prediction read in the question's declared convention, before any target is seen.
 
-    value: "yes"/"no", a letter, or the text. regions: the boxes that count as the answer.
+    value: "yes"/"no", a letter, or the text. regions: the boxes that count as the answer. heatmap: the
+    prediction's own; it is not part of the reading's record.
     """
 
     outcome: Outcome
@@ -60,3 +77,4 @@ class Reading:
     regions: tuple[Region, ...] = ()
     confidence: float | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    heatmap: HeatMap | None = None

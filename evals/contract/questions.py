@@ -45,7 +45,8 @@ class Question:
     `prompt` is the whole text, official wording included (words from `prompts/evals/`). `options` are the
     choices without letters, in the order asked. `marked` are regions pointed out to the agent (on the first
     image). `group` ties questions that only count together (permutations of options, true and adversarial
-    twins, paired forms). `cluster` is the patient or volume, hashed (`hashed`); intervals resample it.
+    twins, paired forms). `phrase` is the thing that is asked for, in the words that a grounder alone is
+    given. `cluster` is the patient or volume, hashed (`hashed`); intervals resample it.
     `filters` are what results are broken down by ({"finding": "edema", "frames": "3"}); they are shown in the
     report and never to the model.
     """
@@ -59,6 +60,7 @@ class Question:
     marked: tuple[Region, ...] = ()
     group: str | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    phrase: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from foveate.evals.contract.answers import Prediction, Reading
 from foveate.evals.contract.questions import AnswerKind, Items, Question, Target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scored:
-    """One scored sample, as set-level metrics see it. `values` has a number for each per-sample metric that
-    applies."""
+    """One scored sample, as set-level metrics see it. Two are equal only when they are the same one.
+
+    `values` has a number for each per-sample metric that applies.
+    """
 
     id: str
     cluster: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from foveate.agent.budget import Budget
 from foveate.agent.run import Agent, InputError
@@ -15,6 +15,7 @@ from foveate.evals.contract.answers import Prediction
 from foveate.evals.contract.questions import Question, Region
 from foveate.evals.inspect.configuration import Configuration
 from foveate.evals.inspect.errors import SampleFailed
+from foveate.evals.inspect.heat import Heat
 from foveate.evals.inspect.images import OpenedImages
 from foveate.evals.scoring.answer import SeenImage, prediction_of
 from foveate.tools.imaging.errors import ImageError
@@ -30,6 +31,15 @@ class Asked:
 
     prediction: Prediction
     trace: dict[str, Any]
+    heat: Heat | None = None
+
+
+class Asks(Protocol):
+    """What answers a run's questions: the agent, or a grounder alone."""
+
+    def ask(self, question: Question) -> Asked:
+        """Raises SampleFailed."""
+        ...
 
 
 class Asker:
@@ -50,6 +60,7 @@ class Asker:
             budget=Budget(steps=configuration.max_steps, seconds=configuration.max_seconds),
             store=store,
             decoding=configuration.decoding,
+            checks=configuration.checks,
         )
         return cls(agent, OpenedImages(store))
 

@@ -7,7 +7,7 @@ prediction has been read. What is in a journal is not done again. Knows no bench
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -23,10 +23,11 @@ from inspect_ai.tool import ToolCall
 from foveate.evals.contract.answers import Prediction, Reading
 from foveate.evals.contract.questions import Question, Target
 from foveate.evals.contract.tasks import Judge, Task
-from foveate.evals.inspect.asking import Asker
+from foveate.evals.inspect.asking import Asks
 from foveate.evals.inspect.errors import SampleFailed
 from foveate.evals.inspect.folder import RunFolder
-from foveate.evals.records import prediction_of, reading_record
+from foveate.evals.inspect.heat import save_heat
+from foveate.evals.records import reading_record
 from foveate.evals.scoring.blind import Judgement, judge_blind
 from foveate.evals.scoring.faults import name_of
 from foveate.evals.scoring.kinds import verdict
@@ -44,7 +45,7 @@ class Bridge:
     questions: Mapping[str, Question]
     targets: Mapping[str, Target] = field(repr=False)
     folder: RunFolder
-    asker: Asker | None
+    asker: Asks | None
     judge: Judge | None
     parallel: int
     failures: dict[str, str] = field(default_factory=dict)
@@ -86,8 +87,7 @@ def foveate_score(bridge: Bridge, names: Sequence[str]) -> Scorer:
     async def score(state: TaskState, target: InspectTarget) -> Score:
         name, kept = str(state.sample_id), bridge.folder.scores
         if name not in kept:
-            told = prediction_of(bridge.folder.predictions.get(name)["prediction"])
-            work = bridge, bridge.questions[name], told
+            work = bridge, bridge.questions[name], bridge.folder.prediction(name)
             # only a judge takes long enough for a thread of its own
             kept.add(await run_sync(_scored, *work, limiter=limiter) if bridge.judge else _scored(*work))
         record = kept.get(name)
@@ -113,7 +113,10 @@ def _asked(bridge: Bridge, question: Question) -> dict[str, Any]:
     except SampleFailed as failure:
         bridge.failures[question.id] = str(failure)
         raise
-    return {"id": question.id, "prediction": asdict(asked.prediction), "trace": asked.trace}
+    told = asked.prediction
+    if asked.heat is not None:
+        told = replace(told, heatmap=save_heat(bridge.folder.path, question.id, asked.heat))
+    return {"id": question.id, "prediction": asdict(told), "trace": asked.trace}
 
 
 def _scored(bridge: Bridge, question: Question, prediction: Prediction) -> dict[str, Any]:

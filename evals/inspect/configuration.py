@@ -8,6 +8,7 @@ there is a git repository). How many samples run at once is not in it. Knows no 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from foveate.agent.checks.level import Level
 from foveate.evals.contract.images import ImageSource
 from foveate.evals.contract.questions import Question, Region
 from foveate.evals.inspect.images import source_key
@@ -25,17 +27,22 @@ KINDS = {".py", ".txt", ".toml", ".json", ".jinja", ".j2", ".yaml"}
 NOT_DECIDING = {"bench", "report"}
 """Folders of `evals` that only show or time what a run gave."""
 SAMPLED = 1 << 20
+NO_MODEL = "none"
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to run a task. `variant` names what was done to the images ("" for nothing)."""
+    """One way to run a task. `variant` names what was done to the images ("" for nothing).
+
+    `model` NO_MODEL asks the grounder alone.
+    """
 
     task: str
     model: str = "pocket"
     base_url: str | None = None
     use_tools: bool = True
     decoding: str = "default"
+    checks: Level = "none"
     grounder: str = "pocket"
     max_steps: int = 8
     max_seconds: float = 120.0
@@ -53,7 +60,8 @@ class Configuration:
             "items": items_digest(questions),
             "samples": len(questions),
             "model_digest": model_digest(self.model),
-            "grounder_digest": weights_digest() if "pocket" in self.grounder else None,
+            "grounder_digest": grounder_digest(self.grounder),
+            "judge_digest": None if self.judge is None else model_digest(self.judge),
             "code": code_digest(),
         }
 
@@ -76,6 +84,7 @@ def items_digest(questions: Iterable[Question]) -> str:
             question.id,
             question.prompt,
             question.kind,
+            question.phrase,
             list(question.options),
             [asdict(region) for region in question.marked],
             [_image_digest(image, known) for image in question.images],
@@ -102,7 +111,7 @@ def code_digest() -> str:
     digest = sha256()
     for package in SOURCES:
         for path in _source_files(package):
-            digest.update(f"{package}/{path.name}\n".encode())
+            digest.update(f"{package}/{path.relative_to(package_folder(package)).as_posix()}\n".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -132,6 +141,18 @@ def model_digest(model: str) -> str | None:
     if kind not in ("hf", "scripted") or not rest or not path.exists():
         return None
     return _files_digest(sorted(path.rglob("*")) if path.is_dir() else [path])
+
+
+def grounder_digest(grounder: str) -> str | None:
+    """A digest of the files behind a grounder: the embedded weights, and every local path that it names."""
+    if grounder == "none":
+        return None
+    named = [Path(part) for part in re.split(r"[@+()]", grounder) if "/" in part]
+    named += [Path(grounder.partition("@")[2])] if "@" in grounder else []
+    files = {
+        file for path in named if path.exists() for file in (path.rglob("*") if path.is_dir() else [path])
+    }
+    return f"{weights_digest()} {_files_digest(sorted(files))}" if files else weights_digest()
 
 
 @cache

@@ -10,12 +10,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from foveate.evals.contract.answers import Prediction
 from foveate.evals.inspect.configuration import differing, run_key
 from foveate.evals.inspect.errors import EvalInputError
 from foveate.evals.inspect.journal import Journal
+from foveate.evals.records import prediction_of
 
 RUN, PREDICTIONS, SCORES, LOGS = "run.json", "predictions.jsonl", "scores.jsonl", "inspect"
 RESULTS, SAMPLES, REPORT = "results.json", "samples.jsonl", "report.html"
@@ -49,6 +52,13 @@ class RunFolder:
             finally:
                 self.predictions.close()
                 self.scores.close()
+
+    def prediction(self, name: str) -> Prediction:
+        """The kept prediction, its heat map's file found. Raises KeyError."""
+        told = prediction_of(self.predictions.get(name)["prediction"])
+        if told.heatmap is None:
+            return told
+        return replace(told, heatmap=replace(told.heatmap, file=str(self.path / told.heatmap.file)))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ is a ValueError, never repaired. Knows no image size and no convention of any mo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Boxes = Sequence[Sequence[float]] | npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class LabelledBoxes:
+    """The boxes of one image (n, 4) as (x0, y0, x1, y1) in pixels, and their class numbers (n,) from 0."""
+
+    boxes: Sequence[Sequence[float]]
+    labels: Sequence[int]
 
 
 def as_boxes(boxes: Boxes, dimensions: int = 2) -> Floats:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from foveate.evals.metrics.boxes import as_boxes, iou_matrix, volumes
+from foveate.evals.metrics.boxes import LabelledBoxes, as_boxes, iou_matrix, volumes
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 RECALLS = np.linspace(0, 1, 101)
+MOST_BOXES = 100
 AreaRange = tuple[float, float]
 ALL_AREAS: AreaRange = (0.0, 1e10)
 AREAS: dict[str, AreaRange] = {
@@ -28,20 +29,10 @@ AREAS: dict[str, AreaRange] = {
 
 
 @dataclass(frozen=True)
-class Detections:
-    """One image's predictions: boxes (n, 4) xyxy in pixels, scores (n,), class labels (n,)."""
+class Detections(LabelledBoxes):
+    """One image's predictions, with a score for each box (n,)."""
 
-    boxes: Sequence[Sequence[float]]
     scores: Sequence[float]
-    labels: Sequence[int]
-
-
-@dataclass(frozen=True)
-class Objects:
-    """One image's truth: boxes (m, 4) xyxy in pixels and class labels (m,)."""
-
-    boxes: Sequence[Sequence[float]]
-    labels: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -79,10 +70,10 @@ class CocoMatches:
 
 def coco_map(
     predicted: Sequence[Detections],
-    truth: Sequence[Objects],
+    truth: Sequence[LabelledBoxes],
     *,
     area: AreaRange = ALL_AREAS,
-    max_detections: int = 100,
+    max_detections: int = MOST_BOXES,
 ) -> CocoScore:
     """COCO box score over images given in the same order; `area` limits the true boxes by size in pixels."""
     return score_matches(match_detections(predicted, truth, area=area, max_detections=max_detections))
@@ -90,10 +81,10 @@ def coco_map(
 
 def match_detections(
     predicted: Sequence[Detections],
-    truth: Sequence[Objects],
+    truth: Sequence[LabelledBoxes],
     *,
     area: AreaRange = ALL_AREAS,
-    max_detections: int = 100,
+    max_detections: int = MOST_BOXES,
 ) -> CocoMatches:
     """The matching of every image and class, which does not depend on which images are then counted."""
     if len(predicted) != len(truth):
@@ -105,6 +96,37 @@ def match_detections(
         images=len(truth),
         classes={c: _class_matches(predicted, truth, c, area, max_detections) for c in classes},
         ranked=boxes < 2 or len(scores) > 1,
+    )
+
+
+def match_class(predicted: Detections, truth: LabelledBoxes, label: int) -> ClassMatches:
+    """The matching of one image and one class, which may have no true box there."""
+    return _class_matches([predicted], [truth], label, ALL_AREAS, MOST_BOXES)
+
+
+def join_matches(parts: Sequence[tuple[int, ClassMatches]]) -> CocoMatches:
+    """The matching of all images together, from that of each, about one class: (class, `match_class`)."""
+    numbers: dict[int, list[int]] = {}
+    for number, (label, _) in enumerate(parts):
+        numbers.setdefault(label, []).append(number)
+    classes = {
+        label: _joined([(k, parts[k][1]) for k in held], len(parts)) for label, held in numbers.items()
+    }
+    scores = np.concatenate([held.scores for held in classes.values()]) if classes else np.empty(0)
+    ranked = scores.size < 2 or np.unique(scores).size > 1
+    return CocoMatches(images=len(parts), classes=dict(sorted(classes.items())), ranked=ranked)
+
+
+def _joined(parts: Sequence[tuple[int, ClassMatches]], images: int) -> ClassMatches:
+    objects = np.zeros(images, dtype=np.intp)
+    for number, held in parts:
+        objects[number] = held.objects[0]
+    return ClassMatches(
+        image=np.concatenate([np.full(held.scores.size, number) for number, held in parts]),
+        scores=np.concatenate([held.scores for _, held in parts]),
+        hits=np.concatenate([held.hits for _, held in parts], axis=1),
+        ignored=np.concatenate([held.ignored for _, held in parts], axis=1),
+        objects=objects,
     )
 
 
@@ -125,7 +147,7 @@ def score_matches(matches: CocoMatches, images: Indices | None = None) -> CocoSc
 
 
 def _class_matches(
-    predicted: Sequence[Detections], truth: Sequence[Objects], label: int, area: AreaRange, limit: int
+    predicted: Sequence[Detections], truth: Sequence[LabelledBoxes], label: int, area: AreaRange, limit: int
 ) -> ClassMatches:
     parts = [_image(p, t, label, area, limit) for p, t in zip(predicted, truth, strict=True)]
     return ClassMatches(
@@ -149,7 +171,7 @@ def _precisions(held: ClassMatches, copies: Indices) -> Floats:
 
 
 def _image(
-    predicted: Detections, truth: Objects, label: int, area: AreaRange, limit: int
+    predicted: Detections, truth: LabelledBoxes, label: int, area: AreaRange, limit: int
 ) -> tuple[Floats, Bools, Bools, int]:
     """(scores, hits, ignored, counted objects) of one image and class, best boxes first."""
     if label not in predicted.labels and label not in truth.labels:

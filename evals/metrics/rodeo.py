@@ -14,19 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from foveate.evals.metrics.boxes import as_boxes, giou_matrix
+from foveate.evals.metrics.boxes import LabelledBoxes, as_boxes, giou_matrix
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 _EPSILON = 1e-6  # as published: keeps the harmonic mean finite where a part is 0
-
-
-@dataclass(frozen=True)
-class LabelledBoxes:
-    """One image: `boxes` (n, 4) as (x0, y0, x1, y1) and `labels` (n,) as class numbers from 0."""
-
-    boxes: Sequence[Sequence[float]]
-    labels: Sequence[int]
 
 
 @dataclass(frozen=True)

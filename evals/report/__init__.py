@@ -91,7 +91,18 @@ def _page(told: Told) -> str:
 
 
 def _facts(described: Mapping[str, Any]) -> list[tuple[str, str]]:
-    shown = ("model", "base_url", "use_tools", "grounder", "decoding", "max_steps", "seed", "limit", "judge")
+    shown = (
+        "model",
+        "base_url",
+        "use_tools",
+        "grounder",
+        "decoding",
+        "checks",
+        "max_steps",
+        "seed",
+        "limit",
+        "judge",
+    )
     facts = [(name.replace("_", " "), described.get(name)) for name in shown]
     told = [(name, str(value)) for name, value in facts if value not in (None, "")]
     return [*told, *((f"option {k}", str(v)) for k, v in described.get("options", {}).items())]

@@ -18,6 +18,7 @@ from foveate.evals.contract.answers import Reading
 from foveate.evals.contract.questions import Region, Target
 from foveate.evals.metrics.boxes import iou_matrix
 from foveate.evals.metrics.matching import count_matches, matched_mean
+from foveate.evals.metrics.readers import disagreement
 from foveate.evals.scoring.faults import name_of
 
 Floats = npt.NDArray[np.float64]
@@ -55,6 +56,23 @@ def score_boxes(reading: Reading, target: Target) -> Mapping[str, float]:
         "precision": counts.precision if regions else 0.0,
         "recall": counts.recall,
         "f1": counts.f1,
+    }
+
+
+def score_readers(reading: Reading, target: Target) -> Mapping[str, float]:
+    """Scores expected over several readers, each drawn alone (Stutz et al., arXiv 2307.02191).
+
+    `expected_iou` and `expected_acc@0.5` of the answer's own best box, and `readers_iou`, of one reader with
+    another: the human ceiling. Empty with fewer than two readers.
+    """
+    if len(target.readers) < 2:
+        return {}
+    each = [score_boxes(reading, Target(regions=regions)) for regions in target.readers]
+    drawn = [[region.box for region in regions] for regions in target.readers]
+    return {
+        "expected_iou": float(np.mean([values["miou_box"] for values in each])),
+        "expected_acc@0.5": float(np.mean([values["acc@0.5"] for values in each])),
+        "readers_iou": 1 - disagreement(drawn),
     }
 
 

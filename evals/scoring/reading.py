@@ -7,6 +7,8 @@ words are looked at, so that an abstention with a guess in it is still an absten
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from foveate.evals.contract.answers import Prediction, Reading
 from foveate.evals.contract.questions import Question
 from foveate.evals.metrics.choices import Choice, Form, read_choice, read_yes_no
@@ -20,7 +22,7 @@ def read(question: Question, prediction: Prediction, form: Form | None = None) -
     first word for yes or no. It is not used for boxes and text.
     """
     if question.kind in ("boxes", "regions_3d"):
-        return read_boxes(prediction)
+        return replace(read_boxes(prediction), heatmap=prediction.heatmap)
     if question.kind == "choice":
         return read_option(question, prediction, form or "whole")
     if question.kind == "yes_no":
@@ -49,10 +51,7 @@ def read_boxes(prediction: Prediction) -> Reading:
 
 def read_option(question: Question, prediction: Prediction, form: Form) -> Reading:
     """The letter of `question.options`, or "yes" or "no", in the declared form."""
-    ended = _ended(prediction)
-    if ended is not None:
-        return ended
-    text = spoken(prediction.text)
+    text = _said(prediction)
     if isinstance(text, Reading):
         return text
     yes_no = question.kind == "yes_no"
@@ -62,10 +61,7 @@ def read_option(question: Question, prediction: Prediction, form: Form) -> Readi
 
 def read_words(prediction: Prediction) -> Reading:
     """The words of a free answer or report, thoughts left out. Regions go with them, for grounded reports."""
-    ended = _ended(prediction)
-    if ended is not None:
-        return ended
-    text = spoken(prediction.text)
+    text = _said(prediction)
     if isinstance(text, Reading):
         return text
     return Reading("read", text, prediction.regions, prediction.confidence)
@@ -75,6 +71,11 @@ def _option(choice: Choice, text: str, prediction: Prediction) -> Reading:
     if choice.option is not None:
         return Reading("read", choice.option, prediction.regions, prediction.confidence)
     return refused_or(text, choice.fault or "unparseable")
+
+
+def _said(prediction: Prediction) -> str | Reading:
+    """The words of an answer, thoughts left out; or the reading of a run that has none."""
+    return _ended(prediction) or spoken(prediction.text)
 
 
 def _ended(prediction: Prediction) -> Reading | None:

@@ -38,6 +38,11 @@ ABSENCE_METRICS = (
     Metric("no_target_acc", meaning="nothing to find, and the answer says so"),
     Metric("false_alarm", better="lower", meaning="nothing to find, and a box given"),
 )
+READERS_METRICS = (
+    Metric("expected_iou", official=True, meaning="IoU against one reader, expected over readers"),
+    Metric("expected_acc@0.5", meaning="IoU of 0.5 or more against one reader, expected over readers"),
+    Metric("readers_iou", better=None, meaning="IoU of one reader with another: the human ceiling"),
+)
 ACCURACY = Metric("accuracy", official=True, meaning="the right option, read in the declared form")
 TEXT_METRICS = (
     Metric("exact_match", meaning="the same words"),

@@ -81,6 +81,7 @@ def _add(intake: Intake, folder: Path, image: str, finding: str, rows: list[Reco
         kind="boxes",
         cluster=hashed(NAME, image.split("_")[0]),
         filters={"finding": finding},
+        phrase=finding.lower(),
     )
     intake.add(place, question, Target(regions=tuple(regions)))
 

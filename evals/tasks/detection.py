@@ -6,15 +6,26 @@ A sample is one image and one finding, asked for by name. Knows no benchmark.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from foveate.evals.contract.questions import Corners, Region
 from foveate.evals.contract.tasks import Metric, Scored
+from foveate.evals.metrics.boxes import LabelledBoxes
 from foveate.evals.metrics.chestxray8 import localization
-from foveate.evals.metrics.detection import CocoScore, Detections, Objects, coco_map
-from foveate.evals.metrics.rodeo import LabelledBoxes, rodeo
+from foveate.evals.metrics.detection import (
+    ClassMatches,
+    CocoScore,
+    Detections,
+    join_matches,
+    match_class,
+    score_matches,
+)
+from foveate.evals.metrics.rodeo import rodeo
 
 Found = Sequence[Scored]
+DRAWS = 200
+"""Resamples of a metric that is no mean, as `evals.results` takes them."""
 
 
 def predicted(sample: Scored) -> tuple[Region, ...]:
@@ -33,31 +44,41 @@ def score_of(region: Region) -> float:
 
 def coco(samples: Found) -> CocoScore:
     """COCO's score with the answer's own box scores; findings are the classes."""
+    return _coco(tuple(samples))
+
+
+@lru_cache(maxsize=2 * DRAWS)
+def _coco(samples: tuple[Scored, ...]) -> CocoScore:
+    # three metrics are computed from the same resamples, and a sample is matched once for all of them
     number = _numbers(samples)
-    given = [
-        Detections(
-            boxes(predicted(s)),
-            [score_of(r) for r in predicted(s)],
-            [number[_finding(s)]] * len(predicted(s)),
-        )
-        for s in samples
-    ]
-    wanted = [
-        Objects(boxes(s.target.regions), [number[_finding(s)]] * len(s.target.regions)) for s in samples
-    ]
-    return coco_map(given, wanted)
+    return score_matches(join_matches([(number[_finding(sample)], _matched(sample)) for sample in samples]))
+
+
+@lru_cache(maxsize=100_000)
+def _matched(sample: Scored) -> ClassMatches:
+    given, truth = predicted(sample), sample.target.regions
+    found = Detections(boxes(given), [0] * len(given), [score_of(region) for region in given])
+    return match_class(found, LabelledBoxes(boxes(truth), [0] * len(truth)), 0)
 
 
 def _rodeo(samples: Found) -> float:
-    number = _numbers(samples)
-    if len(number) < 2:
+    classes = len(_numbers(samples))
+    if classes < 2:
         return float("nan")
+    return rodeo(labelled(samples, predicted), labelled(samples, true_regions), classes).total
 
-    def labelled(sample: Scored, regions: Sequence[Region]) -> LabelledBoxes:
-        return LabelledBoxes(boxes(regions), [number[_finding(sample)]] * len(regions))
 
-    given = [labelled(s, predicted(s)) for s in samples]
-    return rodeo(given, [labelled(s, s.target.regions) for s in samples], len(number)).total
+def true_regions(sample: Scored) -> tuple[Region, ...]:
+    return sample.target.regions
+
+
+def labelled(samples: Found, regions: Callable[[Scored], Sequence[Region]]) -> list[LabelledBoxes]:
+    """Each sample's boxes, all of its finding's class."""
+    number = _numbers(samples)
+    return [
+        LabelledBoxes(boxes(regions(sample)), [number[_finding(sample)]] * len(regions(sample)))
+        for sample in samples
+    ]
 
 
 def localized(

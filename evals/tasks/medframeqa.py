@@ -22,9 +22,8 @@ from foveate.evals.metrics.choices import Choice, vote
 from foveate.evals.scoring import kinds
 from foveate.evals.tasks.base import ACCURACY, LoadedTask
 from foveate.evals.tasks.intake import Intake
-from foveate.evals.tasks.pictures import bytes_image
-from foveate.evals.tasks.reading import read_parquet
-from foveate.evals.tasks.records import DataFault, Record, letter
+from foveate.evals.tasks.parquet import Row, cell_image, read_parquet
+from foveate.evals.tasks.records import DataFault, letter
 
 NAME = "medframeqa"
 FRAMES = tuple(f"image_{number}" for number in range(1, 6))
@@ -65,7 +64,7 @@ def load(folder: Path, options: LoadOptions) -> Items:
     return intake.items(folder)
 
 
-def _add(intake: Intake, record: Record, orders: int) -> None:
+def _add(intake: Intake, record: Row, orders: int) -> None:
     choices = [str(option).strip() for option in record.items("options")]
     right = ascii_uppercase.index(letter(record.place, record.text("correct_answer"), choices))
     images = _frames(record)
@@ -91,14 +90,8 @@ def _add(intake: Intake, record: Record, orders: int) -> None:
         intake.add(record.place, question, Target(answer=answer, detail={"order": list(order)}))
 
 
-def _frames(record: Record) -> tuple[MadeImage, ...]:
-    cells = [record.values[name] for name in FRAMES if record.values.get(name) is not None]
-    images = []
-    for cell in cells:
-        data = cell.get("bytes") if isinstance(cell, dict) else cell
-        if not isinstance(data, bytes):
-            raise record.place.fault("a frame holds no bytes", "an image file inside the Parquet cell")
-        images.append(bytes_image(record.place, data))
+def _frames(record: Row) -> tuple[MadeImage, ...]:
+    images = [cell_image(record, name) for name in FRAMES if record.values.get(name) is not None]
     if not images:
         raise record.place.fault("there is no frame", "two to five")
     return tuple(images)

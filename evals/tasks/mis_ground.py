@@ -3,6 +3,7 @@
 By default from the real scans that `python -m foveate.pocket.data` fetches: three CTs and an MR. With the
 options volume, labels and names from any labelled volume. The benchmark's own set is not used: its file
 format is not published, so numbers here stand beside the published ones and are not the same measurement.
+An answer is read as yes or no at its beginning and in no other way; `answered` tells how many could be read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from foveate.evals.contract.questions import Items, Target, hashed
 from foveate.evals.contract.questions import Question as Asked
 from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, Scored, TaskInfo
 from foveate.evals.scoring import kinds
-from foveate.evals.tasks.base import LoadedTask
+from foveate.evals.tasks.base import LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.labelled import LabelledVolume, open_labelled, read_names
 from foveate.evals.tasks.mis_ground_items import Factors, Question, questions
@@ -73,6 +74,7 @@ INFO = TaskInfo(
     options={
         "scans": f"comma-separated, of {', '.join(scan.name for scan in SCANS)} (default: all of them)",
         "per_kind": "items of each kind, plane and scan (default 4)",
+        "prompt": "full (default) or bare: the question alone, for models that follow no instructions",
         "volume": "a volume of your own: NIfTI, NRRD or a DICOM folder",
         "labels": "its label map, on the same grid",
         "names": "its labels' names: CSV with columns id and name, or JSON",
@@ -83,19 +85,21 @@ INFO = TaskInfo(
 
 def load(folder: Path, options: LoadOptions) -> Items:
     """The questions of all volumes. Raises DataFault."""
+    bare = chosen(options, "prompt", ("full", "bare")) == "bare"
     volumes = _own(options) if "volume" in options.chosen else _defaults(folder, options)
     by_name = {volume.name: volume for volume in volumes}
     keys = {volume.name: f"{volume.image.id} {volume.labels.id}" for volume in volumes}
     intake = Intake(options)
-    for form in questions(volumes, options.seed, _per_kind(options), Factors()):
+    factors = Factors(marks=("none",)) if bare else Factors()
+    for form in questions(volumes, options.seed, _per_kind(options), factors):
         volume = by_name[form.item.volume]
-        question = _question(volume, form, keys[volume.name])
+        question = _question(volume, form, keys[volume.name], bare)
         intake.add(Place(volume.name), question, Target(answer="yes" if form.truth else "no"))
     intake.notes.append(f"{len(volumes)} volumes: chance is 0.5, and 0.25 for both forms of a pair.")
     return intake.items(folder)
 
 
-def _question(volume: LabelledVolume, form: Question, key: str) -> Asked:
+def _question(volume: LabelledVolume, form: Question, key: str, bare: bool) -> Asked:
     item = form.item
     count = 1 if form.control == "text" else len(item.slices)
     return Asked(
@@ -104,7 +108,7 @@ def _question(volume: LabelledVolume, form: Question, key: str) -> Asked:
             MadeImage(f"{key} {form.id} {place} {DRAWING}", partial(_picture, volume, form, place))
             for place in range(count)
         ),
-        prompt=question_text(volume, form),
+        prompt=question_text(volume, form, bare),
         kind="yes_no",
         cluster=hashed(NAME, volume.name),
         group=f"{NAME}/{form.pair}",
@@ -189,8 +193,22 @@ def yes_rate(samples: Sequence[Scored]) -> float:
     return sum(said) / len(said) if said else float("nan")
 
 
+def answered(samples: Sequence[Scored]) -> float:
+    """Share of the questions with a picture that were answered by yes or no."""
+    read = [float(s.reading.outcome == "read") for s in samples if "accuracy" in s.values]
+    return sum(read) / len(read) if read else float("nan")
+
+
+def accuracy_answered(samples: Sequence[Scored]) -> float:
+    """Accuracy among those: what the rest, which counts as wrong, does not explain."""
+    right = [s.values["accuracy"] for s in samples if s.reading.outcome == "read" and "accuracy" in s.values]
+    return sum(right) / len(right) if right else float("nan")
+
+
 METRICS = (
     Metric("accuracy", official=True, meaning="with the picture; chance is 0.5"),
+    Metric("answered", answered, meaning="yes or no was read; anything else counts as wrong"),
+    Metric("accuracy_answered", accuracy_answered, meaning="among the answers that were read"),
     Metric("pair_consistency", consistency, meaning="both forms right; chance is 0.25"),
     Metric("blank_accuracy", meaning="the same questions on a gray picture"),
     Metric("text_only_accuracy", meaning="the same questions without the picture"),

@@ -21,16 +21,19 @@ def words() -> dict[str, Any]:
     return prompts.table(f"{_FOLDER}/questions.toml")
 
 
-def question_text(volume: LabelledVolume, question: Question) -> str:
-    """Everything that is asked, the way the answer is to be given included."""
+def question_text(volume: LabelledVolume, question: Question, bare: bool = False) -> str:
+    """Everything that is asked, the way the answer is to be given included.
+
+    `bare` leaves out what the picture is and how to answer: the question alone, as a user would type it.
+    """
     item, said = question.item, words()
-    context = _context(volume, question)
     places = said["two"]["place"] if len(item.slices) > 1 else ["{name}", "{name}"]
     a, b = (places[k].format(name=_named(volume, question, k)) for k in (0, 1))
     if question.swapped:
         a, b = b, a
     asked = said[item.kind]["ask"].format(a=a, b=b, relation=_relation(volume, question))
-    return " ".join([context, asked[0].upper() + asked[1:], said["answer"]])
+    asked = asked[0].upper() + asked[1:]
+    return asked if bare else " ".join([_context(volume, question), asked, said["answer"]])
 
 
 def structure_name(label_name: str, terms: str) -> str:

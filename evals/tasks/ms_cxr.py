@@ -1,7 +1,7 @@
 """MS-CXR: sentences of chest X-ray reports and their boxes (Boecking et al., ECCV 2022, arXiv 2204.09817).
 
 Reads the released CSV or JSON of versions 0.1, 1.0.0 and 1.1.0. A row is one box: rows of one image and one
-sentence make one question. Knows no metric.
+sentence make one question.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from foveate import prompts
 from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
 from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
+from foveate.evals.scoring import heat
 from foveate.evals.tasks.base import BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import image_file, same_size
@@ -93,6 +94,7 @@ def _add(intake: Intake, folder: Path, key: str, rows: list[Record]) -> None:
         kind="boxes",
         cluster=hashed(NAME, _patient(first)),
         filters={"finding": finding, "boxes": str(len(regions))},
+        phrase=first.text("label_text"),
     )
     intake.add(first.place, question, Target(regions=regions))
 
@@ -142,4 +144,4 @@ def _flat(record: Record, images: Mapping[int, Record], categories: Mapping[int,
     return replace(record, values=values)
 
 
-TASKS = (LoadedTask(INFO, BOX_METRICS, load),)
+TASKS = (LoadedTask(INFO, (*BOX_METRICS, *heat.heat_metrics()), load, scorer=heat.score),)

@@ -73,7 +73,7 @@ def same_size(place: Place, path: Path, told: Size) -> None:
 def bytes_image(place: Place, data: bytes) -> MadeImage:
     """A picture given as the bytes of a PNG, JPEG or other image file. Raises DataFault when it is none."""
     bytes_size(place, data)
-    return MadeImage(sha256(data).hexdigest(), partial(_decoded, data))
+    return MadeImage(sha256(data).hexdigest(), partial(decoded, data))
 
 
 def bytes_size(place: Place, data: bytes) -> Size:
@@ -98,6 +98,7 @@ def picture_source(picture: Image.Image, name: str = "picture") -> SourceImage:
     return SourceImage(np.asarray(picture.convert(mode))[None].copy(), name=name)
 
 
-def _decoded(data: bytes) -> SourceImage:
+def decoded(data: bytes) -> SourceImage:
+    """The picture in an image file's bytes."""
     with Image.open(BytesIO(data)) as picture:
         return picture_source(picture)

@@ -19,7 +19,7 @@ from foveate.evals.contract.answers import Reading
 from foveate.evals.contract.images import FileImage
 from foveate.evals.contract.questions import AnswerKind, Items, Question, Region, Target, hashed
 from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, TaskInfo
-from foveate.evals.scoring import kinds
+from foveate.evals.scoring import heat
 from foveate.evals.tasks.base import ABSENCE_METRICS, BOX_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.labelled import LabelledVolume, open_labelled, read_names
@@ -77,6 +77,7 @@ def load(folder: Path, options: LoadOptions) -> Items:
                 kind=_kind(asked.asked),
                 cluster=hashed(NAME, f"slice {index}"),
                 filters=_filters(asked),
+                phrase=asked.a if asked.asked == "where" else None,
             )
             intake.add(place, question, _target(asked, index))
     intake.notes.append("One patient: intervals resample slices and say nothing about other patients.")
@@ -152,7 +153,7 @@ NAMED = {
 
 def score(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
     """The values of the question's kind, those of yes, no and sides under names of their own too."""
-    values = dict(kinds.score(question, reading, target))
+    values = dict(heat.score(question, reading, target, judge))
     if question.filters["asked"] in NAMED:
         name, value = NAMED[question.filters["asked"]]
         values[name] = values[value]
@@ -165,5 +166,6 @@ METRICS = (
     Metric("presence_acc", meaning="whether it is visible; half of those asked for are not"),
     Metric("relation_acc", meaning="left of and above, of structures that lie clear of each other"),
     Metric("side_acc", meaning="image left or image right"),
+    *heat.heat_metrics("structure"),
 )
 TASKS = (LoadedTask(INFO, METRICS, load, read_pocket, score, folder=""),)

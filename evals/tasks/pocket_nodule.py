@@ -17,9 +17,8 @@ from foveate.evals.contract.answers import Reading
 from foveate.evals.contract.images import FileImage
 from foveate.evals.contract.questions import Corners, Items, Question, Region, Target, hashed
 from foveate.evals.contract.tasks import Judge, LoadOptions, Metric, Published, TaskInfo
-from foveate.evals.metrics.boxes import box_iou
-from foveate.evals.scoring.boxes import score_boxes
-from foveate.evals.tasks.base import LoadedTask
+from foveate.evals.scoring.boxes import score_boxes, score_readers
+from foveate.evals.tasks.base import READERS_METRICS, LoadedTask
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pocket_reading import read_pocket
 from foveate.evals.tasks.reading import shown
@@ -69,6 +68,7 @@ def load(folder: Path, options: LoadOptions) -> Items:
             kind="boxes",
             cluster=hashed(NAME, f"slice {index}"),
             filters={"readers": str(len(boxes))},
+            phrase="nodule",
         )
         intake.add(place, question, Target(regions=(mean,), readers=readers))
     intake.notes.append("One nodule: intervals resample slices and say nothing about other nodules.")
@@ -107,26 +107,12 @@ def _mean_box(boxes: Sequence[Corners]) -> Corners:
 
 
 def score(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
-    """`expected_iou` and `expected_acc@0.5`: means over the readers of the score against each alone."""
-    each = [score_boxes(reading, Target(regions=regions)) for regions in target.readers]
-    return {
-        "expected_iou": float(np.mean([values["miou_box"] for values in each])),
-        "expected_acc@0.5": float(np.mean([values["acc@0.5"] for values in each])),
-        "consensus_iou": score_boxes(reading, target)["miou_box"],
-        "readers_iou": _readers_iou(target),
-    }
-
-
-def _readers_iou(target: Target) -> float:
-    boxes = [regions[0].box for regions in target.readers]
-    pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
-    return float(np.mean([box_iou(a, b) for a, b in pairs]))
+    """The scores expected over the readers, and `consensus_iou`, with the mean of their boxes."""
+    return {**score_readers(reading, target), "consensus_iou": score_boxes(reading, target)["miou_box"]}
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("expected_iou", meaning="IoU against one reader, expected over readers", official=True),
-    Metric("expected_acc@0.5", meaning="IoU of 0.5 or more against one reader, expected over readers"),
+    *READERS_METRICS,
     Metric("consensus_iou", meaning="IoU with the mean of the readers' boxes"),
-    Metric("readers_iou", meaning="IoU of one reader with another: the human ceiling", better=None),
 )
 TASKS = (LoadedTask(INFO, METRICS, load, read_pocket, score, folder=""),)

@@ -1,4 +1,4 @@
-"""Annotation files as records: CSV and TSV, JSON, JSON lines and Parquet, each record with its line.
+"""Annotation files as records: CSV and TSV, JSON and JSON lines, each record with its line.
 
 Column names are matched without regard to case, surrounding blanks or a byte-order mark, and nothing else:
 a column that is missing is an error that names the file. Knows no benchmark.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def read_table(path: Path, columns: Sequence[str], delimiter: str = ",") -> list
     header = next(rows, None)
     if header is None:
         raise Place(shown(path)).fault("the file is empty", f"a header with the columns {', '.join(columns)}")
-    names = _names(path, header[1], columns)
+    names = spelled(path, header[1], columns)
     records = []
     for line, cells in rows:
         place = Place(shown(path), line)
@@ -79,10 +79,10 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             start = reader.line_num + 1
 
 
-def _names(path: Path, header: list[str], columns: Sequence[str]) -> list[str]:
+def spelled(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[str]:
     """The header with the expected spelling of the columns. Raises DataFault for missing and doubled ones."""
-    spelled = {column.strip().lower(): column for column in columns}
-    names = [spelled.get(name.strip().lower(), name.strip()) for name in header]
+    known = {column.strip().lower(): column for column in columns}
+    names = [known.get(name.strip().lower(), name.strip()) for name in header]
     missing = [column for column in columns if column not in names]
     place = Place(shown(path), 1)
     if missing:
@@ -140,27 +140,6 @@ def read_json_lines(path: Path) -> list[Record]:
                 raise place.fault("the line is no object", "one JSON object a line")
             records.append(Record(place, values))
     return records
-
-
-def read_parquet(paths: Iterable[Path], columns: Sequence[str]) -> Iterator[Record]:
-    """The rows of Parquet files, a batch at a time. Needs pyarrow (`pip install 'foveate[evals]'`)."""
-    try:
-        from pyarrow import ArrowInvalid, parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError:
-        raise DataFault("Parquet files need pyarrow: pip install 'foveate[evals]'.") from None
-    for path in paths:
-        try:
-            file = parquet.ParquetFile(path)
-        except ArrowInvalid:
-            raise Place(shown(path)).fault(
-                "it cannot be read as Parquet", "a complete Parquet file"
-            ) from None
-        names = _names(path, file.schema_arrow.names, columns)
-        row = 0
-        for batch in file.iter_batches(batch_size=64):
-            for values in batch.rename_columns(names).to_pylist():
-                row += 1
-                yield Record(Place(shown(path), row, "row"), values)
 
 
 def _opened(path: Path) -> Any:

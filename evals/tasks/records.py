@@ -59,6 +59,10 @@ class Record:
             raise self.place.fault(f"{name!r} is {_kind(value)}", "a text")
         return str(value).strip()
 
+    def text_or(self, name: str, default: str = "unknown") -> str:
+        """The text, or the default where there is none."""
+        return self.text(name) if self.has(name) else default
+
     def choice(self, name: str, allowed: Sequence[str]) -> str:
         """One of the allowed texts, compared without regard to case."""
         told = self.text(name).lower()

@@ -57,6 +57,7 @@ def _add(intake: Intake, folder: Path, record: Record, part: str) -> None:
             kind="boxes",
             cluster=hashed(NAME, record.text("image_id")),
             filters={"split": part},
+            phrase=expression.strip(),
         )
         intake.add(place, question, Target(regions=(region,)))
 

@@ -80,6 +80,7 @@ def _add(intake: Intake, folder: Path, patient: str, rows: list[Record], named: 
         kind="boxes",
         cluster=hashed(NAME, patient),
         filters={"opacity": "yes" if regions else "no", **({"class": named} if named else {})},
+        phrase="lung opacity",
     )
     intake.add(place, question, Target(regions=tuple(regions)))
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.questions import Items
 from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
 from foveate.evals.tasks.base import LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import image_file
 from foveate.evals.tasks.reading import read_json_records
 from foveate.evals.tasks.records import Record
-from foveate.evals.tasks.vqa_scoring import METRICS, asked, kind_of, score
+from foveate.evals.tasks.vqa_scoring import METRICS, asked, score
 
 NAME = "slake"
 _TABLE = "Ophiuchus, results table"
@@ -53,22 +53,9 @@ def load(folder: Path, options: LoadOptions) -> Items:
 
 
 def _add(intake: Intake, folder: Path, record: Record) -> None:
-    closed = record.choice("answer_type", ("CLOSED", "OPEN")) == "CLOSED"
-    answer = record.text("answer")
-    kind = kind_of(closed, answer)
-    question = Question(
-        id=f"{NAME}-{record.text('qid')}",
-        images=(image_file(record.place, folder / "imgs" / record.text("img_name")),),
-        prompt=asked(record.text("question"), closed, kind),
-        kind=kind,
-        cluster=hashed(NAME, record.text("img_id")),
-        filters={
-            "answer_type": "closed" if closed else "open",
-            "modality": record.text("modality") if record.has("modality") else "unknown",
-            "content": record.text("content_type") if record.has("content_type") else "unknown",
-        },
-    )
-    intake.add(record.place, question, Target(answer=answer.lower() if kind == "yes_no" else answer))
+    image = image_file(record.place, folder / "imgs" / record.text("img_name"))
+    filters = {"modality": record.text_or("modality"), "content": record.text_or("content_type")}
+    intake.add(record.place, *asked(NAME, record, image, record.text("img_id"), filters))
 
 
 TASKS = (LoadedTask(INFO, METRICS, load, scorer=score),)

@@ -1,18 +1,22 @@
 """VinDr-CXR: findings on chest X-rays with the boxes of several radiologists (Nguyen et al., 2022).
 
 Reads the annotations of PhysioNet's vindr-cxr 1.0.0. One question an image and finding; the readers' boxes
-are fused (weighted box fusion, IoU 0.1, as RadVLM does) and kept one by one too. Knows no metric.
+are fused (weighted box fusion, IoU 0.1, as RadVLM does) and kept one by one too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from foveate import prompts
+from foveate.evals.contract.answers import Reading
 from foveate.evals.contract.questions import Items, Question, Region, Target, hashed
-from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
+from foveate.evals.contract.tasks import Judge, LoadOptions, Published, TaskInfo
 from foveate.evals.metrics.fusion import weighted_box_fusion
-from foveate.evals.tasks.base import BOX_METRICS, LoadedTask, chosen
+from foveate.evals.scoring import heat
+from foveate.evals.scoring.boxes import score_readers
+from foveate.evals.tasks.base import BOX_METRICS, READERS_METRICS, LoadedTask, chosen
 from foveate.evals.tasks.detection import MAP_METRICS
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import file_size, found_file, image_file
@@ -95,9 +99,16 @@ def _add(intake: Intake, images: Path, image_id: str, finding: str, rows: list[R
             "seen": "unseen" if finding.lower() in UNSEEN else "seen",
             "readers": str(len(readers)),
         },
+        phrase=finding,
     )
     regions = tuple(Region((x0, y0, x1, y1), label=finding) for x0, y0, x1, y1 in fused.tolist())
     intake.add(place, question, Target(regions=regions, readers=each if len(each) > 1 else ()))
 
 
-TASKS = (LoadedTask(INFO, (*MAP_METRICS, *BOX_METRICS), load),)
+def score(question: Question, reading: Reading, target: Target, judge: Judge | None) -> Mapping[str, float]:
+    """The values of boxes and heat maps and, where several readers drew, those expected over them."""
+    return {**heat.score(question, reading, target, judge), **score_readers(reading, target)}
+
+
+METRICS = (*MAP_METRICS, *BOX_METRICS, *READERS_METRICS, *heat.heat_metrics())
+TASKS = (LoadedTask(INFO, METRICS, load, scorer=score),)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foveate.evals.contract.questions import Items, Question, Target, hashed
+from foveate.evals.contract.questions import Items
 from foveate.evals.contract.tasks import LoadOptions, Published, TaskInfo
 from foveate.evals.tasks.base import LoadedTask, chosen
 from foveate.evals.tasks.intake import Intake
 from foveate.evals.tasks.pictures import image_file
 from foveate.evals.tasks.reading import read_json_records
 from foveate.evals.tasks.records import Record
-from foveate.evals.tasks.vqa_scoring import METRICS, asked, kind_of, score
+from foveate.evals.tasks.vqa_scoring import METRICS, asked, score
 
 NAME = "vqa-rad"
 FILE, IMAGES = "VQA_RAD Dataset Public.json", "VQA_RAD Image Folder"
@@ -49,22 +49,10 @@ def load(folder: Path, options: LoadOptions) -> Items:
 
 
 def _add(intake: Intake, folder: Path, record: Record) -> None:
-    closed = record.choice("answer_type", ("CLOSED", "OPEN")) == "CLOSED"
-    answer, name = record.text("answer"), record.text("image_name")
-    kind = kind_of(closed, answer)
-    question = Question(
-        id=f"{NAME}-{record.text('qid')}",
-        images=(image_file(record.place, folder / IMAGES / name),),
-        prompt=asked(record.text("question"), closed, kind),
-        kind=kind,
-        cluster=hashed(NAME, name),
-        filters={
-            "answer_type": "closed" if closed else "open",
-            "organ": record.text("image_organ") if record.has("image_organ") else "unknown",
-            "question_type": record.text("question_type") if record.has("question_type") else "unknown",
-        },
-    )
-    intake.add(record.place, question, Target(answer=answer.lower() if kind == "yes_no" else answer))
+    name = record.text("image_name")
+    image = image_file(record.place, folder / IMAGES / name)
+    filters = {"organ": record.text_or("image_organ"), "question_type": record.text_or("question_type")}
+    intake.add(record.place, *asked(NAME, record, image, name, filters))
 
 
 TASKS = (LoadedTask(INFO, METRICS, load, scorer=score),)

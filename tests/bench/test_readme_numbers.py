@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from foveate.evals.bench import readme
-from foveate.evals.bench.ask import Row
+from foveate.evals.bench.rows import Row
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "pocket" / "REPORT.md"

@@ -15,7 +15,13 @@ from foveate.evals.contract.problems import DataProblem
 from foveate.evals.contract.questions import Question
 from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.inspect import configuration
-from foveate.evals.inspect.configuration import Configuration, differing, items_digest, run_key
+from foveate.evals.inspect.configuration import (
+    Configuration,
+    differing,
+    grounder_digest,
+    items_digest,
+    run_key,
+)
 from foveate.evals.inspect.errors import EvalInputError
 from foveate.evals.inspect.folder import RunFolder
 
@@ -78,6 +84,18 @@ def test_sources_and_prompts_are_in_the_key(
     (tmp_path / "prompts" / "a.py").write_text("2")
     assert digest() != before
     configuration.code_digest.cache_clear()
+
+
+def test_the_weights_of_a_grounder_are_in_the_key(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    specs = [f"clipseg@{tmp_path / 'one'}", f"fuse(pocket+clip@{tmp_path / 'one'})"]
+    before = [grounder_digest(spec) for spec in specs]
+    (tmp_path / "two" / "weights").write_bytes(b"1")
+    assert [grounder_digest(spec) for spec in specs] == before
+    (tmp_path / "one" / "weights").write_bytes(b"1")
+    assert all(grounder_digest(spec) != old for spec, old in zip(specs, before, strict=True))
+    assert grounder_digest("none") is None and grounder_digest("diffusion") == grounder_digest("pocket")
 
 
 def test_a_missing_image_is_told_by_name(tmp_path: Path) -> None:

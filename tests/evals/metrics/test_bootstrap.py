@@ -69,6 +69,35 @@ def test_draws_in_which_a_statistic_is_undefined_are_left_out_but_not_all():
         bs.bootstrap_statistic(lambda index: float("nan"), 4, draws=10)
 
 
+def test_a_statistic_that_repeats_shift_is_told_and_its_interval_moved_back():
+    values = np.random.default_rng(4).normal(size=30)
+
+    def spread(index):
+        """From end to end, which a resample without the ends can only lower."""
+        return float(values[index].max() - values[index].min())
+
+    told = bs.bootstrap_statistic(spread, 30, draws=400)
+    assert told.biased and told.bias < 0
+    # the plain interval would begin lower
+    plain = [spread(np.random.default_rng(k).integers(30, size=30)) for k in range(400)]
+    assert told.low > np.quantile(plain, 0.1)
+
+
+def test_a_symmetric_statistic_keeps_the_plain_interval():
+    values = np.random.default_rng(5).normal(size=60)
+    told = bs.bootstrap_statistic(lambda index: float(values[index].mean()), 60, draws=1000)
+    mean = bs.bootstrap_mean(values, draws=1000)
+    assert not told.biased and not mean.biased
+    assert (told.low, told.high) == pytest.approx((mean.low, mean.high), abs=0.05)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12), st.integers(0, 3))
+def test_a_corrected_interval_lies_within_the_resamples(values, seed):
+    array = np.array(values)
+    told = bs.bootstrap_statistic(lambda i: float(np.median(array[i])), array.size, draws=FEW, seed=seed)
+    assert array.min() <= told.low <= told.high <= array.max()
+
+
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=20))
 def test_swapping_the_two_sides_turns_the_difference_round(pairs):
     a, b = (list(side) for side in zip(*pairs, strict=True))

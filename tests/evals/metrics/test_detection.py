@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from foveate.evals.metrics.boxes import LabelledBoxes
 from foveate.evals.metrics.detection import (
     AREAS,
     Detections,
-    Objects,
     coco_map,
+    join_matches,
+    match_class,
     match_detections,
     score_matches,
 )
@@ -68,9 +70,9 @@ def _coco_stats(predictions, truths):
 @given(st.lists(images(), min_size=1, max_size=3), st.data())
 def test_agrees_with_pycocotools(cases, data):
     predictions = [
-        Detections([b for b, _ in g], [data.draw(SCORES) for _ in g], [c for _, c in g]) for g, _ in cases
+        Detections([b for b, _ in g], [c for _, c in g], [data.draw(SCORES) for _ in g]) for g, _ in cases
     ]
-    truths = [Objects([b for b, _ in t], [c for _, c in t]) for _, t in cases]
+    truths = [LabelledBoxes([b for b, _ in t], [c for _, c in t]) for _, t in cases]
     if not any(p.scores for p in predictions):
         return  # loadRes refuses an empty list
     stats = _coco_stats(predictions, truths)
@@ -81,37 +83,37 @@ def test_agrees_with_pycocotools(cases, data):
 
 
 def test_a_perfect_answer_and_none():
-    truth = [Objects([(0, 0, 10, 10), (20, 20, 40, 40)], [3, 5])]
-    perfect = coco_map([Detections(truth[0].boxes, [0.9, 0.8], [3, 5])], truth)
+    truth = [LabelledBoxes([(0, 0, 10, 10), (20, 20, 40, 40)], [3, 5])]
+    perfect = coco_map([Detections(truth[0].boxes, [3, 5], [0.9, 0.8])], truth)
     assert (perfect.map, perfect.map50, perfect.per_class) == (1, 1, {3: 1, 5: 1})
     assert coco_map([Detections([], [], [])], truth).map == 0
-    assert math.isnan(coco_map([Detections([], [], [])], [Objects([], [])]).map)
+    assert math.isnan(coco_map([Detections([], [], [])], [LabelledBoxes([], [])]).map)
 
 
 def test_average_precision_by_hand():
     # Ranked hit, miss, hit with two objects: precision 1 up to recall .5, then 2/3.
-    truth = [Objects([(0, 0, 10, 10), (50, 50, 60, 60)], [0, 0])]
-    predicted = [Detections([(0, 0, 10, 10), (80, 80, 90, 90), (50, 50, 60, 60)], [0.9, 0.8, 0.7], [0, 0, 0])]
+    truth = [LabelledBoxes([(0, 0, 10, 10), (50, 50, 60, 60)], [0, 0])]
+    predicted = [Detections([(0, 0, 10, 10), (80, 80, 90, 90), (50, 50, 60, 60)], [0, 0, 0], [0.9, 0.8, 0.7])]
     assert coco_map(predicted, truth).map == pytest.approx((51 * 1 + 50 * 2 / 3) / 101)
 
 
 def test_sprayed_boxes_with_lower_scores_after_all_hits_cost_nothing_but_before_them_they_do():
-    truth = [Objects([(0, 0, 10, 10)], [0])]
+    truth = [LabelledBoxes([(0, 0, 10, 10)], [0])]
     spray = [(x, 50.0, x + 5.0, 55.0) for x in range(20)]
     labels = [0] * 21
-    late = coco_map([Detections([(0, 0, 10, 10), *spray], [0.9] + [0.1] * 20, labels)], truth)
-    early = coco_map([Detections([(0, 0, 10, 10), *spray], [0.1] + [0.9] * 20, labels)], truth)
+    late = coco_map([Detections([(0, 0, 10, 10), *spray], labels, [0.9] + [0.1] * 20)], truth)
+    early = coco_map([Detections([(0, 0, 10, 10), *spray], labels, [0.1] + [0.9] * 20)], truth)
     assert late.map == 1
     assert early.map == pytest.approx(1 / 21)
 
 
 def test_equal_scores_are_told():
-    truth = [Objects([(0, 0, 10, 10)], [0])]
+    truth = [LabelledBoxes([(0, 0, 10, 10)], [0])]
     two = [(0.0, 0.0, 10.0, 10.0), (5.0, 5.0, 9.0, 9.0)]
-    assert not coco_map([Detections(two, [1.0, 1.0], [0, 0])], truth).ranked
-    assert coco_map([Detections(two, [1.0, 0.9], [0, 0])], truth).ranked
+    assert not coco_map([Detections(two, [0, 0], [1.0, 1.0])], truth).ranked
+    assert coco_map([Detections(two, [0, 0], [1.0, 0.9])], truth).ranked
     with pytest.raises(ValueError, match="finite score"):
-        coco_map([Detections(two, [1.0, np.nan], [0, 0])], truth)
+        coco_map([Detections(two, [0, 0], [1.0, np.nan])], truth)
 
 
 @given(st.lists(images(), min_size=1, max_size=3), st.data())
@@ -120,11 +122,26 @@ def test_a_resample_scores_as_the_repeated_images_themselves(cases, data):
     count = sum(len(g) for g, _ in cases)
     scores = iter(data.draw(st.permutations([k / 100 for k in range(count)])))
     predictions = [
-        Detections([b for b, _ in g], [next(scores) for _ in g], [c for _, c in g]) for g, _ in cases
+        Detections([b for b, _ in g], [c for _, c in g], [next(scores) for _ in g]) for g, _ in cases
     ]
-    truths = [Objects([b for b, _ in t], [c for _, c in t]) for _, t in cases]
+    truths = [LabelledBoxes([b for b, _ in t], [c for _, c in t]) for _, t in cases]
     drawn = data.draw(st.lists(st.integers(0, len(cases) - 1), min_size=1, max_size=5))
     resampled = score_matches(match_detections(predictions, truths), np.array(drawn))
     repeated = coco_map([predictions[i] for i in drawn], [truths[i] for i in drawn])
     assert resampled.map == pytest.approx(repeated.map, nan_ok=True)
     assert resampled.per_class == pytest.approx(repeated.per_class)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.lists(boxes(), max_size=3), st.lists(boxes(), max_size=3)), max_size=5
+    )
+)
+def test_images_matched_one_by_one_and_joined_score_as_all_together(cases):
+    scores = iter(np.linspace(1, 0, 50))
+    given_ = [Detections(g, [c] * len(g), [next(scores) for _ in g]) for c, g, _ in cases]
+    truth = [LabelledBoxes(t, [c] * len(t)) for c, _, t in cases]
+    parts = [(c, match_class(p, t, c)) for (c, _, _), p, t in zip(cases, given_, truth, strict=True)]
+    one, other = score_matches(join_matches(parts)), coco_map(given_, truth)
+    assert one.per_class == other.per_class and one.ranked == other.ranked
+    assert one.map == other.map or (math.isnan(one.map) and math.isnan(other.map))

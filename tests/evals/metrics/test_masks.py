@@ -58,6 +58,27 @@ def test_instances_by_hand():
     assert mk.instance_counts(predicted, truth, least=0.25) == Counts(1, 2, 1)
 
 
+def test_instances_of_a_prediction_are_its_connected_parts():
+    mask = np.zeros((6, 8, 8), bool)
+    mask[0:3, 0:2, 0:2] = True  # 12 voxels
+    mask[3:6, 2:4, 0:2] = True  # 12 more, which touch them at an edge
+    mask[0:2, 5:8, 5:8] = True  # 18 voxels
+    mask[5, 7, 0:5] = True  # 5 voxels: too few
+    found = mk.predicted_instances(mask)
+    assert sorted(np.bincount(found.ravel())[1:]) == [18, 24]
+    assert np.array_equal(mk.predicted_instances(mask, least=1) > 0, mask)
+    assert np.array_equal(mk.predicted_instances(mask, most=1) > 0, found == found[0, 0, 0])
+    assert not mk.predicted_instances(np.zeros((3, 3, 3), bool)).any()
+
+
+@given(hnp.arrays(np.bool_, (4, 5, 6)))
+def test_a_prediction_of_all_true_voxels_is_all_found(mask):
+    instances = mk.predicted_instances(mask, least=1, most=1000)
+    assert np.array_equal(instances > 0, mask)
+    counts = mk.instance_counts(instances, mk.predicted_instances(mask[::1], least=1, most=1000))
+    assert counts.false_positives == counts.misses == 0
+
+
 def test_empty_masks_agree_and_shapes_must():
     empty = np.zeros((2, 2), bool)
     assert mk.dice(empty, empty) == 1

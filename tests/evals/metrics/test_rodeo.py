@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveate.evals.metrics.rodeo import LabelledBoxes, Rodeo, rodeo
+from foveate.evals.metrics.boxes import LabelledBoxes
+from foveate.evals.metrics.rodeo import Rodeo, rodeo
 
 from .strategies import boxes
 

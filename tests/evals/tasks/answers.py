@@ -22,7 +22,7 @@ def right(question: Question, target: Target) -> Prediction:
         )
     if question.id.startswith("mirp"):
         return Prediction("1" if target.answer == "yes" else "0")
-    return Prediction(str(target.answer))
+    return Prediction(str(target.answer), regions=target.regions)
 
 
 def nothing(question: Question, target: Target) -> Prediction:

@@ -55,7 +55,13 @@ def write_reasonknee(folder: Path) -> None:
         {"image": "volumes/9000001.nii.gz", "prompt": KNEE_PROMPTS["2"],
          "final_diagnosis": '{"loose_bodies_presence": {"presence": 0}}'},
     ])  # fmt: skip
-    save_volume(folder / "volumes" / "9000001.nii.gz", ct_array(3) + 1000)
+    volume = ct_array(3) + 1000
+    save_volume(folder / "volumes" / "9000001.nii.gz", volume)
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[4:9, 5:12, 2:6] = 7
+    save_volume(folder / "labels" / "9000001.nii.gz", labels)
+    save_json(folder / "question_files" / "labels.json", {"patella_medial": 7, "joint space": 9})
+    save_json(folder / "question_files" / "question_subregion_mapping.json", {"1": "patella_medial"})
 
 
 def write_radgenome(folder: Path) -> None:

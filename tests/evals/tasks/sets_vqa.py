@@ -44,6 +44,24 @@ def write_medsg(folder: Path) -> None:
         save_json(folder / f"Task{number}.json", [item])
 
 
+def write_medsg_parquet(folder: Path, source: Path, rows: int = 8) -> None:
+    """The items of the lists under `source` in the columns of the release with pictures in cells."""
+    records: list[dict[str, Any]] = []
+    for path in sorted(source.glob("Task*.json"))[:rows]:
+        [item] = json.loads(path.read_text())
+        cells: dict[str, Any] = {f"image_{what}_{k}": None for what in ("path", "bytes") for k in range(1, 7)}
+        for k, name in enumerate(item["images"], start=1):
+            cells[f"image_path_{k}"], cells[f"image_bytes_{k}"] = name, (source / name).read_bytes()
+        records.append({
+            "split": "bench", "id": path.stem, "task": item["task"], "question": item["question"],
+            "answer_xyxy": item["answer"], "answer_raw_json": json.dumps(item["answer"]), "additional_info": "",
+            "need_format": True, "conversations_json": "[]", "images_json": json.dumps(item["images"]),
+            "raw_json": json.dumps(item), "num_images": len(item["images"]), **cells,
+        })  # fmt: skip
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(records), folder / "test-00000-of-00001.parquet", row_group_size=3)
+
+
 def write_refpath(folder: Path) -> None:
     for part, side in (("testA", 128), ("testB", 256)):
         line = {

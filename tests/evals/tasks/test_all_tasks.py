@@ -123,6 +123,9 @@ def test_right_answers_score_full(name: str, chosen: dict[str, str], loaded: Loa
     for metric in task.metrics:
         if metric.name not in found or metric.better is None or name == "rexgroundingct":
             continue
+        if metric.name.startswith("expected"):  # no answer agrees with all readers
+            assert 0.8 < found[metric.name] <= 1
+            continue
         best = {"judged_sum": 8.0, **dict.fromkeys(("completeness", "preciseness", "consistency"), 2.0)}
         full = 2.0 if metric.name == "quality_accuracy" else best.get(metric.name, 1.0)
         assert found[metric.name] == pytest.approx(0.0 if metric.better == "lower" else full, abs=1e-5), (

@@ -9,7 +9,7 @@ import pytest
 
 from foveate.evals.contract.answers import Prediction
 from foveate.evals.contract.problems import DataProblem
-from foveate.evals.contract.questions import Items
+from foveate.evals.contract.questions import Items, Question, Target
 from foveate.evals.contract.tasks import LoadOptions
 from foveate.evals.registry import task_named
 
@@ -76,9 +76,30 @@ def test_right_answers_score_full_and_yes_to_all_scores_chance(items: Items) -> 
     assert chance["pair_consistency"] == 0 and chance["yes_rate"] == 1
 
 
+def test_what_cannot_be_read_earns_nothing_and_is_told_apart(items: Items) -> None:
+    def every_other(question: Question, target: Target) -> Prediction:
+        told = right(question, target)
+        return told if target.answer == "yes" else Prediction("The liver lies above it.")
+
+    found = table(TASK, scored(TASK, items, every_other))
+    assert found["accuracy"] == found["answered"] == 0.5 and found["accuracy_answered"] == 1
+    silent = table(TASK, scored(TASK, items, lambda question, target: Prediction("It lies above.")))
+    assert silent["accuracy"] == silent["answered"] == 0 and "accuracy_answered" not in silent
+
+
+def test_bare_questions_are_unmarked_and_come_alone(items: Items, tmp_path: Path) -> None:
+    bare = loaded(tmp_path, prompt="bare")
+    assert {q.filters["mark"] for q in bare.questions} == {"none"}
+    assert all(q.prompt.endswith("?") and "picture is" not in q.prompt for q in bare.questions)
+    full = {q.id: q.prompt for q in items.questions}
+    shared = [q for q in bare.questions if q.id in full]
+    assert shared and all(q.prompt in full[q.id] for q in shared)
+
+
 @pytest.mark.parametrize(
     ("chosen", "complaint"),
     [
+        ({"prompt": "long"}, "the option prompt is 'long'; expected one of: full, bare"),
         ({"volume": "x.nii"}, "expected all three options"),
         ({"scans": "moon"}, "expected some of: chest, abdomen, series, mr"),
         ({"colour": "red"}, "no option 'colour'"),

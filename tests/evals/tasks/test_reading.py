@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foveate.evals.tasks.parquet import read_parquet
 from foveate.evals.tasks.reading import (
     existing,
     read_json,
     read_json_lines,
     read_json_records,
-    read_parquet,
     read_positional,
     read_table,
 )
