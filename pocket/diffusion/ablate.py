@@ -52,6 +52,8 @@ AXES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (("nothing found", "body"), 0.5), (("nothing found", "body"), 1.0), (("ct slice",), 1.0),
     ))),
     ("normalise", tuple({"normalise": n} for n in ("mean", "minmax", "none"))),
+    ("fusing layers", tuple({"fuse": f} for f in ("mean", "product"))),
+    ("power of the map", tuple({"power": p} for p in (0.5, 1.0, 1.5, 2.0, 3.0))),
     ("queries", ({"queries": "shared"}, {"queries": "own"})),
     ("change of predicted noise", tuple({"difference": d, "difference_weight": w} for d, w in (
         ("none", 0.0), ("magnitude", 0.25), ("magnitude", 0.5), ("magnitude", 0.75), ("gain", 0.25),

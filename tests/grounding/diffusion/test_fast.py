@@ -126,3 +126,15 @@ def test_the_location_prior_is_off_and_when_on_comes_with_its_baseline(sd: Denoi
     assert centre[1] > centre[0] + 3  # the patient's left is on the right of the picture
     assert (on.priors[1] == 1).all()
     np.testing.assert_allclose(off.maps[1], on.maps[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_a_power_keeps_the_order_of_places(power: float, denoiser: Denoiser) -> None:
+    prompts, latent = (
+        read_prompts(PHRASES, FAST, denoiser),
+        torch.ones(1, denoiser.image.latent_channels, 8, 8),
+    )
+    plain, bent = (
+        run_fast(latent, prompts, None, replace(FAST, power=p), denoiser).heat for p in (1.0, power)
+    )
+    np.testing.assert_allclose(bent.numpy(), (plain**power).numpy(), atol=1e-5)

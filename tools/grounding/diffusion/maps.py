@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,3 +71,9 @@ def otsu(heat: npt.NDArray[np.floating]) -> float:
 def otsu_masked(maps: Tensor) -> Tensor:
     """Each map with what is not above its Otsu threshold set to 0; soft values are kept."""
     return torch.stack([heat * (heat > otsu(heat.numpy())) for heat in maps])
+
+
+def geometric_mean(maps: Sequence[Tensor]) -> Tensor:
+    """Place by place, of maps (…, h, w) of one shape; what is below 0 counts as 0, and 0 anywhere gives 0."""
+    stacked = torch.stack([each.clamp(min=0) for each in maps])
+    return stacked.clamp(min=1e-30).log().mean(0).exp() * (stacked > 0).all(0)

@@ -35,7 +35,8 @@ class Recipe:
     the queries of one pass without text); `normalise` each layer's map by its "mean" or "minmax" or "none";
     `contrast` phrases' mean map times `contrast_weight` is taken off; `propagate` (grid side, times) with
     self-attention, `propagate_mix` of it; `difference` mixes in the change of predicted noise, "magnitude"
-    |ε_c − ε_∅| or "gain" (how much nearer to the true noise), by `difference_weight` in 0…1;
+    |ε_c − ε_∅| or "gain" (how much nearer to the true noise), by `difference_weight` in 0…1; `fuse`
+    layers by their "mean" or geometric mean, "product"; the map is raised to `power`;
     `prior_weight` is the power of the location prior.
     Map: `blur` in pixels of a 512 px map; `mask` "otsu" zeroes what is below.
     Regions: `cut` "fixed" at `level`, "otsu" or "gmm"; at most `most`, none lighter than `least` times the
@@ -66,6 +67,8 @@ class Recipe:
     antithetic: bool = True
     queries: Literal["own", "shared"] = "own"
     normalise: Literal["mean", "minmax", "none"] = "mean"
+    fuse: Literal["mean", "product"] = "mean"
+    power: float = 1.0
     contrast: tuple[str, ...] = ()
     contrast_weight: float = 0.0
     propagate: tuple[tuple[int, int], ...] = ()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from foveate.tools.grounding.diffusion.maps import minmax, resize, sum_tensors
+from foveate.tools.grounding.diffusion.maps import geometric_mean, minmax, resize, sum_tensors
 from foveate.tools.grounding.diffusion.protocol import Denoiser, Site
 from foveate.tools.grounding.diffusion.readout import Prompts, read_sites
 from foveate.tools.grounding.diffusion.recipes import Recipe
@@ -94,7 +94,7 @@ def run_fast(
         errors = _errors(start, null, outputs[:count], denoiser) if with_errors else None
     latent = image.shape[-1]
     heat = _fuse({index: maps[:, 0] for index, maps in per_site.items()}, sites, count, latent, recipe)
-    heat = _propagated(heat, self_tap.means(), recipe)
+    heat = _propagated(heat, self_tap.means(), recipe) ** recipe.power
     totals = _totals({index: maps[:count, 1] for index, maps in per_site.items()}, sites, latent)
     return FastMaps(_mixed(heat, errors, recipe), totals, errors)
 
@@ -174,8 +174,8 @@ def _errors(start: Noised, null: Tensor, outputs: Tensor, denoiser: Denoiser) ->
 def _fuse(
     per_site: dict[int, Tensor], sites: tuple[Site, ...], count: int, latent: int, recipe: Recipe
 ) -> Tensor:
-    """Site maps (phrases + contrasts, places) → (phrases, s, s) at the finest grid read: the mean of layers
-    of a grid, then of grids, each normalised, less the contrast.
+    """Site maps (phrases + contrasts, places) → (phrases, s, s) at the finest grid read: the (geometric) mean
+    of layers of a grid, then of grids, each normalised, less the contrast.
     """
     grids: dict[int, list[Tensor]] = {}
     for site in sites:
@@ -185,8 +185,13 @@ def _fuse(
             maps = maps[:count] - recipe.contrast_weight * maps[count:].mean(0)
         grids.setdefault(rows, []).append(maps)
     finest = max(grids)
-    means = [resize(sum_tensors(maps) / len(maps), finest, "bilinear") for maps in grids.values()]
-    return sum_tensors(means) / len(means)
+    means = [resize(_mean(maps, recipe), finest, "bilinear") for maps in grids.values()]
+    return _mean(means, recipe)
+
+
+def _mean(maps: list[Tensor], recipe: Recipe) -> Tensor:
+    # what the contrast made negative counts as nothing in a product
+    return sum_tensors(maps) / len(maps) if recipe.fuse == "mean" else geometric_mean(maps)
 
 
 def _totals(per_site: dict[int, Tensor], sites: tuple[Site, ...], latent: int) -> Tensor:
