@@ -14,6 +14,7 @@ from foveate.agent.cli_images import open_images, print_json
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from foveate.tools.grounding.card import Card
     from foveate.tools.grounding.protocol import Grounding
     from foveate.tools.imaging.image import SourceImage
     from foveate.tools.imaging.views import View
@@ -155,19 +156,49 @@ def show(records: list[dict[str, Any]]) -> None:
             )
         if not record["regions"]:
             word = "absent" if record["absent"] else "not found"
-            table.add_row(record["phrase"], f"{word}, best score {record['best_score']:.2f}", "", "")
+            told = record["detail"].get("reason") or f"best score {record['best_score']:.2f}"
+            table.add_row(record["phrase"], f"{word}, {told}".replace("[", r"\["), "", "")
     Console().print(table)
     if any(record["score_kind"] == "relative" and record["absent"] is None for record in records):
         print("The scores only rank places in this picture: they cannot say that something is absent.")
 
 
 def run_grounders(as_json: bool) -> None:
-    """Print the names that --grounder takes, with a line each."""
-    from foveate.tools.grounding.registry import available
+    """Print what --grounder takes, and the segmenters that it may name, with what each needs."""
+    from foveate.tools.grounding.registry import cards, segmenter_cards
 
-    names = available()
+    with contextlib.redirect_stdout(sys.stderr):
+        listed = {"grounders": cards(), "segmenters": segmenter_cards()}
+        told = {
+            what: {n: card_record(n, card) for n, card in found.items()} for what, found in listed.items()
+        }
     if as_json:
-        print_json({"grounders": names})
+        print_json(told)
         return
-    for name, line in names.items():
-        print(f"{name:<16}{line}")
+    for what, records in told.items():
+        print(f"{what}, to be written as")
+        for name, record in records.items():
+            print(f"  {name:<16}{record['line']}", record["spec"], sep=f"\n{'':18}")
+            print(f"{'':18}{record['size']}; {record['licence']}; boxes: {record['boxes']}")
+            print(f"{'':18}{record['state']}")
+
+
+def card_record(name: str, card: Card) -> dict[str, Any]:
+    """One grounder or segmenter, as `grounders --json` tells it."""
+    missing, local = card.missing(), card.local()
+    state = f"needs {', '.join(missing)}" if missing else "installed"
+    if card.needs_weights():
+        state += f", weights here: {', '.join(local)}" if local else ", no weights here"
+    return {
+        "line": card.line,
+        "kind": card.kind,
+        "spec": name + card.example,
+        "licence": card.licence,
+        "size": card.size,
+        "boxes": card.boxes,
+        "usual": list(card.usual),
+        "installed": not missing,
+        "missing": list(missing),
+        "weights": list(local),
+        "state": state,
+    }

@@ -27,6 +27,8 @@ def ground(ctx: ToolContext, phrase: str, view: str | None = None) -> ToolArtifa
     shown = ctx.views[name]
     image = ctx.image(shown)
     [found] = ctx.grounder.ground(shown, image, [phrase])
+    if found.absent is None and not found.regions and "reason" in found.detail:
+        raise ToolError(str(found.detail["reason"]))  # such as a phrase that a detector has no class for
     absent = found.absent  # None wherever the grounder has no calibrated way to decide
     regions = () if absent else found.regions[: ctx.limits.max_regions]
     evidence = tuple(_evidence(region, found, shown, image, name) for region in regions)

@@ -17,6 +17,10 @@ def test_doctor_tells_people_of_a_server_that_is_not_there(foveate: Foveate) -> 
     assert any(line.split()[:2] == ["fail", "server"] for line in ran.out.splitlines())
 
 
-def test_grounders_are_the_ones_that_load(foveate: Foveate) -> None:
-    names = foveate("grounders", "--json").json["grounders"]
-    assert "pocket" in names and all(line in foveate("grounders").out for line in names.values())
+def test_grounders_are_told_with_what_they_need(foveate: Foveate) -> None:
+    told, text = foveate("grounders", "--json").json, foveate("grounders").out
+    assert {"pocket", "diffusion", "vlm", "fuse"} <= set(told["grounders"]) and "sam" in told["segmenters"]
+    for record in [*told["grounders"].values(), *told["segmenters"].values()]:
+        assert all(record[key] for key in ("line", "licence", "size", "boxes", "spec"))
+        assert record["line"] in text and record["installed"] is (not record["missing"])
+    assert "embedded" in told["grounders"]["pocket"]["weights"]

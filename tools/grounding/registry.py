@@ -1,79 +1,100 @@
-"""Grounders by name: "pocket[@FOLDER]", "diffusion[:RECIPE][@MODEL]". Loads what is asked for, and nothing at
-import.
+"""Grounders and segmenters by name: "NAME[:RECIPE][@MODEL]", or "NAME[:RECIPE](PART+PART)" for one made of
+others, such as "fuse(pocket+diffusion)". To add one: one file with a `CARD` and a `load`, and one line here.
+
+Loads what is asked for, and nothing at import. Another distribution adds its own by an entry point of the
+group "foveate.grounders" whose value is such a module (so does the agent, which tools must not import).
 """
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
 
+from foveate.tools.grounding.card import Card
+from foveate.tools.grounding.card import embedded_weights as embedded_weights
 from foveate.tools.grounding.errors import GrounderError as GrounderError
 from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.grounding.segmenters.protocol import Segmenter
 
+_HERE = "foveate.tools.grounding"
 GROUNDERS = {
-    "pocket": "small dense image-text model trained on CT, embedded; similarity map on a fixed scale",
-    "diffusion": "cross-attention of a text-conditioned diffusion model; a relative map: where, not whether",
+    "pocket": f"{_HERE}.adapters.pocket",
+    "diffusion": f"{_HERE}.adapters.diffusion",
+    "grounding-dino": f"{_HERE}.adapters.grounding_dino",
+    "owlv2": f"{_HERE}.adapters.owlv2",
+    "florence2": f"{_HERE}.adapters.florence2",
+    "detr": f"{_HERE}.adapters.detr",
+    "torchvision": f"{_HERE}.adapters.torchvision",
+    "clip": f"{_HERE}.adapters.clip",
+    "clipseg": f"{_HERE}.adapters.clipseg",
+    "fuse": f"{_HERE}.adapters.fuse",
+    "score": f"{_HERE}.adapters.score",
+    "agree": f"{_HERE}.adapters.agree",
+    "tighten": f"{_HERE}.adapters.tighten",
 }
-WEIGHTS_VARIABLE = "FOVEATE_LOCATOR"
-DIFFUSION_VARIABLE = "FOVEATE_DIFFUSION"
+SEGMENTERS = {
+    "sam": f"{_HERE}.segmenters.sam",
+    "sam2": f"{_HERE}.segmenters.sam2",
+    "clipseg": f"{_HERE}.segmenters.clipseg",
+}
 
 
-def available() -> dict[str, str]:
-    """Name → one line, of every grounder that can be asked for."""
-    from foveate.tools.grounding.diffusion.recipes import recipe_names
+def grounder_modules() -> dict[str, str]:
+    """Name → module of every grounder, those of other distributions last."""
+    return GROUNDERS | {name: where for name, where in _entry_points().items() if name not in GROUNDERS}
 
-    recipes = "; recipes: " + ", ".join(recipe_names())
-    return {name: line + (recipes if name == "diffusion" else "") for name, line in GROUNDERS.items()}
+
+@cache
+def _entry_points() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group="foveate.grounders")}
+
+
+def cards() -> dict[str, Card]:
+    """The card of every grounder; nothing is loaded."""
+    return {name: import_module(module).CARD for name, module in grounder_modules().items()}
+
+
+def segmenter_cards() -> dict[str, Card]:
+    """The card of every segmenter; nothing is loaded."""
+    return {name: import_module(module).CARD for name, module in SEGMENTERS.items()}
 
 
 def load_grounder(spec: str) -> Grounder:
-    """The grounder of that name; "NAME@MODEL" reads other weights. Raises GrounderError."""
-    name, _, model = spec.partition("@")
-    name, _, recipe = name.partition(":")
-    if name not in GROUNDERS:
-        raise GrounderError(f"There is no grounder {name!r}; there are: {', '.join(GROUNDERS)}.")
-    if name == "diffusion":
-        return _diffusion(recipe, model)
-    if recipe:
-        raise GrounderError(f"The grounder {name!r} has no recipe {recipe!r}; leave the recipe out.")
-    folder = Path(model or os.environ.get(WEIGHTS_VARIABLE) or default_weights())
-    if not (folder / "model.safetensors").exists() or not (folder / "config.json").exists():
-        raise GrounderError(
-            f"The pocket locator has no weights in {folder.name!r}: train them with"
-            " `python -m foveate.pocket.locator.train`, or name a folder as pocket@FOLDER."
-        )
-    return _pocket(str(folder.resolve()), (folder / "model.safetensors").stat().st_mtime_ns)
+    """The grounder of a specification. Raises GrounderError."""
+    grounder: Grounder = _load(spec, grounder_modules(), "grounder")
+    return grounder
 
 
-def default_weights(name: str = "locator") -> Path:
-    """Where embedded weights are."""
-    return Path(__file__).resolve().parents[2] / "pocket" / "weights" / name
+def load_segmenter(spec: str) -> Segmenter:
+    """The segmenter of a specification. Raises GrounderError."""
+    segmenter: Segmenter = _load(spec, SEGMENTERS, "segmenter")
+    return segmenter
 
 
-@lru_cache(maxsize=2)
-def _pocket(folder: str, _changed: int) -> Grounder:
-    from foveate.tools.grounding.locator import PocketLocator
+def _load(spec: str, modules: dict[str, str], what: str) -> Any:
+    name, recipe, model = split_spec(spec)
+    if name not in modules:
+        raise GrounderError(f"There is no {what} {name!r}; there are: {', '.join(modules)}.")
+    module = import_module(modules[name])
+    missing = module.CARD.missing()
+    if missing:
+        raise GrounderError(f"The {what} {name!r} needs {' and '.join(missing)}, which is not installed.")
+    if module.CARD.kind == "combination" and not spec.rstrip().endswith(")"):
+        raise GrounderError(f"The grounder {name!r} is made of others; write {name}{module.CARD.example}.")
+    return module.load(recipe, model)
 
-    return PocketLocator(Path(folder))
 
-
-def _diffusion(recipe_name: str, model: str) -> Grounder:
-    from dataclasses import replace
-
-    from foveate.tools.grounding.diffusion.recipes import DEFAULT, load_recipe
-
-    recipe = load_recipe(recipe_name or DEFAULT)
-    where = model or os.environ.get(DIFFUSION_VARIABLE) or str(default_weights("diffusion"))
-    if not model and not (Path(where) / "unet").is_dir():
-        raise GrounderError(
-            f"pocket-diffusion has no weights in {Path(where).name!r}: train them with"
-            " `python -m foveate.pocket.diffusion.train`, or name a model as diffusion@MODEL."
-        )
-    from foveate.tools.grounding.diffusion.grounder import DiffusionGrounder, model_folder
-    from foveate.tools.grounding.diffusion.load import load_denoiser
-    from foveate.tools.grounding.diffusion.presence import load_calibration
-
-    calibration = load_calibration(model_folder(where), recipe.name) if recipe.method == "fast" else None
-    recipe = recipe if calibration is None else replace(recipe, presence=True)
-    return DiffusionGrounder(load_denoiser(where), recipe, calibration)
+def split_spec(spec: str) -> tuple[str, str, str]:
+    """(name, recipe, model); for one made of others the third is what stands in its parentheses."""
+    spec = spec.strip()
+    head, bracket, rest = spec.partition("(")
+    if bracket and "@" not in head:
+        if not rest.endswith(")"):
+            raise GrounderError(f"The grounder {spec!r} has no closing parenthesis at its end.")
+        head, model = head, rest[:-1]
+    else:
+        head, _, model = spec.partition("@")
+    name, _, recipe = head.partition(":")
+    return name.strip(), recipe.strip(), model.strip()

@@ -1,0 +1,80 @@
+"""Florence-2 on a tiny checkpoint that writes a planted reply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers.models.florence2.processing_florence2 import Florence2PostProcessor
+
+from foveate.tools.grounding.adapters.florence2 import boxes_of
+from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.registry import load_grounder
+from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.views import View
+
+from .conftest import source_box
+from .tiny import save_florence2
+
+BOX = ["<loc_100>", "<loc_200>", "<loc_599>", "<loc_799>"]
+
+
+@pytest.mark.parametrize("key", ["plain", "turned", "mirrored"])
+def test_location_tokens_are_the_middles_of_bins(
+    key: str, tmp_path: Path, views: dict[str, View], picture: SourceImage
+) -> None:
+    grounder = load_grounder(f"florence2:tokens=12@{save_florence2(tmp_path / 'f2', ['cat', *BOX])}")
+    found = grounder.ground(views[key], picture, ["cat", "lung"])
+    x0, y0, x1, y1 = 0.1005, 0.2005, 0.5995, 0.7995
+    expected = source_box(((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0))
+    for one in found:
+        [region] = one.regions
+        assert region.box.frame == views[key].frame
+        assert region.box.to_source().as_tuple() == pytest.approx(expected, abs=0.05)
+        assert 0.9 < region.score <= 1 and one.best_score == region.score
+        assert (one.score_kind, one.absent, one.threshold, one.forward_passes) == ("relative", None, None, 1)
+
+
+def test_a_reply_without_a_box_is_neither_present_nor_absent(
+    tmp_path: Path, views: dict[str, View], picture: SourceImage
+) -> None:
+    grounder = load_grounder(f"florence2:tokens=6@{save_florence2(tmp_path / 'f2', ['cat'])}")
+    [found] = grounder.ground(views["plain"], picture, ["cat"])
+    assert found.regions == () and found.absent is None
+
+
+def test_a_reversed_box_is_an_error(tmp_path: Path, views: dict[str, View], picture: SourceImage) -> None:
+    reply = ["cat", "<loc_599>", "<loc_200>", "<loc_100>", "<loc_799>"]
+    grounder = load_grounder(f"florence2:tokens=12@{save_florence2(tmp_path / 'f2', reply)}")
+    with pytest.raises(GrounderError, match=r"wrote the box \[.*\], which is empty"):
+        grounder.ground(views["plain"], picture, ["cat"])
+
+
+def test_a_run_that_is_not_made_of_fours() -> None:
+    with pytest.raises(GrounderError, match="wrote 5 location tokens in a row"):
+        boxes_of("</s>cat" + "<loc_1>" * 5, 10, 10)
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(0, 999)] * 4), max_size=4), st.integers(1, 2000), st.integers(1, 2000)
+)
+def test_boxes_are_as_transformers_own_parser_reads_them(
+    bins: list[tuple[int, ...]], width: int, height: int
+) -> None:
+    text = "</s>" + "".join("lung" + "".join(f"<loc_{i}>" for i in box) for box in bins) + "</s>"
+    config = {"phrase_grounding": {}}
+    parser = Florence2PostProcessor(config, SimpleNamespace(all_special_tokens=[]))
+    told = parser(text, image_size=(width, height), parse_tasks=["phrase_grounding"])["phrase_grounding"]
+    expected = [box for found in told for box in found["bbox"]]
+    got = boxes_of(text, width, height)
+    assert len(got) == len(expected) == len(bins)
+    for one, other in zip(got, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-4)
+
+
+def test_a_task_that_it_does_not_have() -> None:
+    with pytest.raises(GrounderError, match="knows the tasks caption, vocabulary; not 'ocr'"):
+        load_grounder("florence2:task=ocr@x")

@@ -1,0 +1,80 @@
+"""Fixed-class detectors of transformers: "detr[:threshold=0.5,classes=FILE]@MODEL".
+
+DETR (arXiv 2005.12872), Conditional and Deformable DETR, RT-DETR v1 and v2, D-FINE, YOLOS. The classes are
+those of the checkpoint's config.json, or of a class file (see `classes.py`): `classes=FILE`, or a classes.txt
+in the checkpoint's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL.Image import Image
+
+from foveate.tools.grounding.card import Card
+from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
+from foveate.tools.grounding.classes import Classes, classes_of, read_classes
+from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.fixed import Detections, of_phrase
+from foveate.tools.grounding.options import read_options
+from foveate.tools.grounding.picture import PictureGrounder, Seen
+from foveate.tools.grounding.protocol import Grounder
+
+CARD = Card(
+    line="fixed-class detectors: DETR, RT-DETR, D-FINE, YOLOS and their kin, with a class list",
+    licence="Apache-2.0",
+    size="0.02 to 0.08 B",
+    boxes="centre and size as fractions of the picture",
+    usual=("facebook/detr-resnet-50", "PekingU/rtdetr_r50vd"),
+    example="[:threshold=0.5,classes=FILE]@MODEL",
+)
+KINDS = ("detr", "conditional_detr", "deformable_detr", "rt_detr", "rt_detr_v2", "d_fine", "yolos")
+
+
+def load(recipe: str, model: str) -> Grounder:
+    """A checkpoint, its classes and a threshold of the score. Raises GrounderError."""
+    told = read_options("detr", recipe, threshold=0.5, iou=0.7, classes="")
+    checkpoint = load_checkpoint(
+        "detr", CARD, model, KINDS, ["AutoModelForObjectDetection"], "AutoImageProcessor"
+    )
+    own = Path(model) / "classes.txt"
+    file = Path(told["classes"]) if told["classes"] else own if own.is_file() else None
+    finder = Detr(checkpoint, _classes(checkpoint, file), told["threshold"], told["iou"])
+    # a sigmoid bounds the centre and the size, not the corners: a box may reach over the edge
+    return PictureGrounder(f"detr@{checkpoint.name}", finder, "fixed_scale", overhang="clip")
+
+
+def _classes(checkpoint: Checkpoint, file: Path | None) -> Classes:
+    labels: dict[int, str] = checkpoint.model.config.id2label
+    if file is not None:
+        return read_classes(file, len(labels))
+    if all(name == f"LABEL_{i}" for i, name in labels.items()):
+        raise GrounderError(
+            f"{checkpoint.name!r} does not name its classes; give a class file (classes=FILE)."
+        )
+    # a checkpoint may repeat a name for outputs it does not use, such as COCO's "N/A"
+    rows = [[name if list(labels.values()).count(name) == 1 else ""] for name in labels.values()]
+    return classes_of(rows, f"The checkpoint {checkpoint.name!r}")
+
+
+@dataclass(frozen=True)
+class Detr:
+    """One pass for all phrases, each matched to a class."""
+
+    checkpoint: Checkpoint
+    classes: Classes
+    threshold: float
+    iou: float
+
+    def find(self, picture: Image, phrases: Sequence[str]) -> list[Seen]:
+        out = self.checkpoint.model(**self.checkpoint.inputs(images=picture))
+        size = [(picture.height, picture.width)]
+        read = self.checkpoint.processor.post_process_object_detection(out, threshold=0.0, target_sizes=size)[
+            0
+        ]
+        boxes = [(float(a), float(b), float(c), float(d)) for a, b, c, d in read["boxes"].tolist()]
+        found = Detections(boxes, read["scores"].tolist(), read["labels"].tolist())
+        seen = [of_phrase(p, found, self.classes, self.threshold, self.iou) for p in phrases]
+        return [replace(one, passes=int(i == 0)) for i, one in enumerate(seen)]

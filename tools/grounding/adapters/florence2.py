@@ -1,0 +1,80 @@
+"""Florence-2 and its fine-tunes: "florence2[:task=caption,beams=3]@MODEL".
+
+Xiao et al., arXiv 2311.06242. AG-KD and K2Sight are Florence-2-base fine-tunes that take the caption task
+with "PHRASE means DESCRIPTION" as the phrase. Checkpoints with code of their own are first converted to
+transformers' class. The score is the sequence's probability, exp(Σ log p / L^λ), for all boxes of a reply.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+from foveate.tools.grounding.card import Card
+from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
+from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.options import read_options
+from foveate.tools.grounding.picture import Corners, PictureGrounder, Seen
+from foveate.tools.grounding.protocol import Grounder
+
+CARD = Card(
+    line="Florence-2, with AG-KD and K2Sight: writes location tokens; says where, not whether",
+    licence="MIT (Florence-2); AG-KD, K2Sight: see their pages",
+    size="0.23 to 0.77 B",
+    boxes="<loc_i>, i of 1000: the middle of bin i of the picture's width or height",
+    usual=("florence-community/Florence-2-base", "florence-community/Florence-2-base-ft"),
+    example="[:task=caption|vocabulary,beams=3]@MODEL",
+)
+TASKS = {"caption": "<CAPTION_TO_PHRASE_GROUNDING>", "vocabulary": "<OPEN_VOCABULARY_DETECTION>"}
+MODEL = "Florence2ForConditionalGeneration"
+_RUN, _BIN = re.compile(r"(?:<loc_\d{1,3}>)+"), re.compile(r"\d+")
+
+
+def load(recipe: str, model: str) -> Grounder:
+    """A checkpoint, its task and its beams. Raises GrounderError."""
+    told = read_options("florence2", recipe, task="caption", beams=3, tokens=256)
+    if told["task"] not in TASKS:
+        raise GrounderError(f"'florence2' knows the tasks {', '.join(TASKS)}; not {told['task']!r}.")
+    checkpoint = load_checkpoint("florence2", CARD, model, ["florence2"], [MODEL], "AutoProcessor")
+    finder = Florence2(checkpoint, TASKS[told["task"]], told["beams"], told["tokens"])
+    return PictureGrounder(f"florence2@{checkpoint.name}", finder, "relative")
+
+
+@dataclass(frozen=True)
+class Florence2:
+    """Boxes as the model writes them, at most `tokens` of text, by beam search."""
+
+    checkpoint: Checkpoint
+    task: str
+    beams: int
+    tokens: int
+
+    def find(self, picture: Image, phrases: Sequence[str]) -> list[Seen]:
+        return [self._one(picture, phrase) for phrase in phrases]
+
+    def _one(self, picture: Image, phrase: str) -> Seen:
+        inputs = self.checkpoint.inputs(images=picture, text=self.task + phrase)
+        out = self.checkpoint.model.generate(
+            **inputs, num_beams=max(2, self.beams), max_new_tokens=self.tokens, do_sample=False,
+            early_stopping=True, return_dict_in_generate=True, output_scores=True,
+        )  # fmt: skip
+        probability = math.exp(min(0.0, float(out.sequences_scores[0])))
+        text = self.checkpoint.processor.batch_decode(out.sequences, skip_special_tokens=False)[0]
+        boxes = boxes_of(text, *picture.size)
+        return Seen(boxes, [probability] * len(boxes), best_score=probability, passes=1)
+
+
+def boxes_of(text: str, width: int, height: int) -> list[Corners]:
+    """Every four location tokens as corners in pixels; GrounderError for a run that is not made of fours."""
+    found: list[Corners] = []
+    for run in _RUN.findall(text):
+        bins = [(int(i) + 0.5) / 1000 for i in _BIN.findall(run)]
+        if len(bins) % 4:
+            raise GrounderError(f"The model wrote {len(bins)} location tokens in a row; a box has four.")
+        fours = zip(*[iter(bins)] * 4, strict=True)
+        found += [(x0 * width, y0 * height, x1 * width, y1 * height) for x0, y0, x1, y1 in fours]
+    return found

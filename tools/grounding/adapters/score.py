@@ -1,0 +1,80 @@
+"""One grounder's boxes scored by another's heat map: "score[:keep=0.6,regions=liver/spleen](BOXES+HEAT)".
+
+GroundVLP (arXiv 2312.15043): w·ΣH/√area for each proposal. With `regions` the proposals are what the first
+grounder finds for those names, such as anatomical structures, instead of for the phrase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foveate.tools.grounding.boxes import suppressed
+from foveate.tools.grounding.card import Card
+from foveate.tools.grounding.combine import absence, load_parts, report, spent
+from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.options import read_options
+from foveate.tools.grounding.proposals import heat_scores
+from foveate.tools.grounding.protocol import Grounder, Grounding, Region
+from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.views import View
+
+CARD = Card(
+    line="the boxes of one grounder, or its anatomy, scored by the heat map of another; ranks",
+    licence="as its parts",
+    size="as its parts",
+    boxes="as its first part",
+    kind="combination",
+    example="[:regions=NAME/NAME](BOXES+HEAT)",
+)
+
+
+def load(recipe: str, model: str) -> Grounder:
+    """The two parts; `keep`: the share of the best score that a box needs; `iou`: of suppression."""
+    told = read_options("score", recipe, keep=0.6, iou=0.5, regions="")
+    boxes, heat = load_parts("score", model, 2)
+    names = tuple(filter(None, (n.strip() for n in told["regions"].split("/"))))
+    return Score(f"score({boxes.name}+{heat.name})", boxes, heat, told["keep"], told["iou"], names)
+
+
+@dataclass(frozen=True)
+class Score:
+    """`names`: what to ask the first part for instead of the phrase."""
+
+    name: str
+    boxes: Grounder
+    heat: Grounder
+    keep: float
+    iou: float
+    names: tuple[str, ...] = ()
+
+    def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
+        maps = self.heat.ground(view, image, phrases)
+        own = self.boxes.ground(view, image, self.names or phrases)
+        shared = tuple(r for one in own for r in one.regions)
+        return [self._one(m, own[0 if self.names else i], shared) for i, m in enumerate(maps)]
+
+    def _one(self, heat: Grounding, own: Grounding, shared: tuple[Region, ...]) -> Grounding:
+        if heat.heatmap is None:
+            raise GrounderError(f"The grounder {self.heat.name!r} gives no heat map to score boxes with.")
+        found = {self.boxes.name: own, f"{self.heat.name} (heat)": heat}
+        absent = heat.absent if self.names else absence(found)
+        (seconds, passes), detail = spent(found), report(found, {})
+        regions = () if absent else self._ranked(heat, shared if self.names else own.regions)
+        best = regions[0].score if regions else 0.0
+        return Grounding(
+            heat.phrase, regions, "relative", absent, best, None, heat.heatmap, seconds, passes, detail
+        )
+
+    def _ranked(self, heat: Grounding, proposals: Sequence[Region]) -> tuple[Region, ...]:
+        """The best and those near it, scores as shares of the best; none where the map is cold."""
+        if not proposals or heat.heatmap is None:
+            return ()
+        boxes = [r.box.as_tuple() for r in proposals]
+        scores = heat_scores(heat.heatmap, boxes, [r.score for r in proposals])
+        top = float(scores.max())
+        kept = suppressed(boxes, scores.tolist(), self.iou) if top > 0 else []
+        shares = {i: float(scores[i]) / top for i in kept}
+        return tuple(
+            Region(proposals[i].box, s, proposals[i].label) for i, s in shares.items() if s >= self.keep
+        )

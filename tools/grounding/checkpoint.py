@@ -1,0 +1,106 @@
+"""Loads a transformers checkpoint of a declared kind, and says in one sentence why another one is not it.
+
+Knows no grounder. A checkpoint that lacks weights of its head is refused: transformers would fill them with
+random numbers and say so only in a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from foveate.tools.grounding.card import Card
+from foveate.tools.grounding.errors import GrounderError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model in evaluation mode on its device, its processor (None where not asked for) and its name."""
+
+    model: Any
+    processor: Any
+    name: str
+    device: str
+
+    def inputs(self, **given: Any) -> Any:
+        """The processor's tensors on the model's device."""
+        return self.processor(**given, return_tensors="pt").to(self.device)
+
+
+def load_checkpoint(
+    name: str, card: Card, model: str, kinds: Sequence[str], classes: Sequence[str], processor: str
+) -> Checkpoint:
+    """The checkpoint in a local folder or of a hub id.
+
+    `kinds` are the `model_type`s that fit, `classes` the transformers class of each (or one for all),
+    `processor` the transformers class of the processor, "" for none. Raises GrounderError.
+    """
+    if not model:
+        usual = f", such as {card.usual[0]}" if card.usual else ""
+        raise GrounderError(
+            f"{name!r} needs a checkpoint: write {name}@MODEL, a local folder or hub id{usual}."
+        )
+    folder = Path(model)
+    where = str(folder.resolve()) if folder.is_dir() else model
+    if not folder.is_dir() and (folder.is_absolute() or model.startswith(".")):
+        raise GrounderError(
+            f"{name!r} finds no folder {folder.name!r}; name a checkpoint's folder or hub id."
+        )
+    newest = max((p.stat().st_mtime_ns for p in folder.glob("*") if p.is_file()), default=0)
+    return _loaded(name, where, tuple(kinds), tuple(classes), processor, newest)
+
+
+@lru_cache(maxsize=4)
+def _loaded(
+    name: str, where: str, kinds: tuple[str, ...], classes: tuple[str, ...], processor: str, _newest: int
+) -> Checkpoint:
+    import torch
+    import transformers
+
+    shown = Path(where).name if Path(where).is_dir() else where
+    config = _tried(shown, lambda: transformers.AutoConfig.from_pretrained(where))
+    if config.model_type not in kinds:
+        fit = ", ".join(kinds)
+        raise GrounderError(f"{shown!r} holds a {config.model_type} model; {name!r} reads these: {fit}.")
+    cls = getattr(transformers, classes[kinds.index(config.model_type) if len(classes) > 1 else 0])
+    with quiet():
+        model, info = _tried(shown, lambda: cls.from_pretrained(where, output_loading_info=True))
+        lacking = sorted(info["missing_keys"])
+        if lacking:
+            raise GrounderError(
+                f"{shown!r} lacks {len(lacking)} weights of {cls.__name__}, such as {lacking[0]}:"
+                " it is a checkpoint of another class."
+            )
+        reader = getattr(transformers, processor) if processor else None
+        made = None if reader is None else _tried(shown, lambda: reader.from_pretrained(where))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Checkpoint(model.eval().to(device), made, shown, device)
+
+
+def _tried(shown: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError) as error:
+        # what follows the first sentence is advice for other programs
+        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
+        raise GrounderError(f"The checkpoint {shown!r} cannot be loaded: {first}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the progress bars and reports of loading: standard error is for news."""
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

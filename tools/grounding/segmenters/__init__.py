@@ -1,0 +1,1 @@
+"""One file per segmenter: a `CARD`, and `load(recipe, model)`, which gives a `Segmenter`."""
