@@ -78,6 +78,7 @@ def bootstrap_statistic(
     draws: int = DRAWS,
     level: float = 0.95,
     seed: int = 0,
+    correct: bool = True,
 ) -> Interval:
     """As `bootstrap_mean` for a metric that is no mean over samples (mAP, AURC, MCC, macro means).
 
@@ -85,7 +86,7 @@ def bootstrap_statistic(
     defined; such draws are left out. ValueError when that is all of them. Repeats shift some statistics
     (average precision rises): the interval is the bias-corrected percentile one (Efron, 1981), which moves
     both ends by twice the share of resamples that lie below the estimate, in normal quantiles. It is the
-    plain one where half of them do.
+    plain one where half of them do, or without `correct`.
     """
     groups = _groups(clusters, samples)
     members = _members(groups)
@@ -99,7 +100,8 @@ def bootstrap_statistic(
     defined = values[~np.isnan(values)]
     if defined.size == 0:
         raise ValueError("the statistic is undefined (NaN) in every resample")
-    return _corrected(statistic(np.arange(samples)), defined, level, samples, len(members))
+    made = _corrected if correct else _interval
+    return made(statistic(np.arange(samples)), defined, level, samples, len(members))
 
 
 def paired_bootstrap(
