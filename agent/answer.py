@@ -53,7 +53,7 @@ class Claim(BaseModel):
 
     `present` is False for a statement of absence. `supported` is False for an uncited positive claim, and for
     a claim of absence that neither cites evidence nor names a phrase whose absence was decided on a fixed
-    scale.
+    scale. `refuted` says why a check took the claim back.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +62,7 @@ class Claim(BaseModel):
     evidence: tuple[str, ...] = ()
     present: bool = True
     supported: bool = False
+    refuted: str | None = None
 
 
 class GroundedAnswer(BaseModel):

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from foveate.agent import cli_chat, cli_eval, cli_mcp, cli_serve
+from foveate.agent.checks.level import Level
 from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
 
 app = typer.Typer(
@@ -39,6 +40,9 @@ SliceIndex = Annotated[
 ]
 WindowName = Annotated[
     str | None, typer.Option("--window", metavar="NAME|CENTER,WIDTH", help="Intensity window to start with.")
+]
+Checks = Annotated[
+    Level, typer.Option("--checks", help="What is checked before the answer leaves; basic takes no calls.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 
@@ -83,6 +87,7 @@ def ask(
             "--refine", min=0, max=9, help="Ask again N times with semantic sampling; tell how far it agrees."
         ),
     ] = 0,
+    checks: Checks = "none",
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
     max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
     slice_index: SliceIndex = None,
@@ -108,6 +113,7 @@ def ask(
             grounder=grounder,
             decoding=decoding,
             refine=refine,
+            checks=checks,
             max_steps=max_steps,
             max_seconds=max_seconds,
             slice_index=slice_index,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foveate.agent.checks.level import Level
 from foveate.agent.cli_errors import InputError, RunError
 from foveate.agent.cli_images import open_images, print_json
 
@@ -35,6 +36,7 @@ class AskOptions:
     grounder: str
     decoding: str
     refine: int
+    checks: Level
     max_steps: int
     max_seconds: float
     slice_index: int | None
@@ -92,6 +94,7 @@ def make_agent(options: AskOptions) -> Agent:
         use_tools=options.use_tools,
         decoding=options.decoding,
         refine=options.refine,
+        checks=options.checks,
         budget=Budget(steps=options.max_steps, seconds=options.max_seconds),
     )
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from foveate.agent.checks.level import Level
 from foveate.agent.cli_errors import InputError
 
 GROUP = "foveate.commands"
@@ -52,6 +53,7 @@ class EvalOptions:
     faithful: bool
     corrupt: list[str]
     as_json: bool
+    checks: Level = "none"
 
 
 def plugin(name: str) -> Callable[..., Any]:
@@ -88,6 +90,9 @@ def evaluate(
     decoding: Annotated[
         str, typer.Option("--decoding", metavar="default|semsam[:…]", help="How tokens are chosen.")
     ] = "default",
+    checks: Annotated[
+        Level, typer.Option("--checks", help="What is checked before an answer leaves.")
+    ] = "none",
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns a question at most.")] = 8,
     max_seconds: Annotated[
         float, typer.Option("--max-seconds", min=0.1, help="Seconds a question at most.")
@@ -136,6 +141,7 @@ def evaluate(
         use_tools=not no_tools,
         grounder=grounder,
         decoding=decoding,
+        checks=checks,
         max_steps=max_steps,
         max_seconds=max_seconds,
         limit=limit,

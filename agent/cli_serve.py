@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foveate.agent.checks.level import Level
 from foveate.agent.cli_errors import InputError, say
 from foveate.agent.listening import listen
 
@@ -51,6 +52,9 @@ def serve(
     decoding: Annotated[
         str, typer.Option("--decoding", metavar="default|semsam[:…]", help="How tokens are chosen.")
     ] = "default",
+    checks: Annotated[
+        Level, typer.Option("--checks", help="What is checked of answers to questions that name no level.")
+    ] = "none",
     max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
     max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds a question.")] = 120,
     allow_host: Annotated[
@@ -77,6 +81,7 @@ def serve(
             base_url=base_url,
             grounder=grounder,
             decoding=decoding,
+            checks=checks,
             use_tools=not no_tools,
             budget=Budget(steps=max_steps, seconds=max_seconds),
             hosts=tuple(allow_host or ()),

@@ -1,4 +1,4 @@
-"""The agent's graph: look → reason → act → reflect → reason … → answer, with repair turns.
+"""The agent's graph: look → reason → act → reflect → reason … → answer → check, with repair turns.
 
 Knows LangGraph and the nodes; knows no provider, no prompt text and no image.
 """
@@ -20,6 +20,11 @@ from langgraph.graph.state import CompiledStateGraph
 from foveate.agent.answer import AnswerArguments
 from foveate.agent.budget import Budget
 from foveate.agent.calls import Caller
+from foveate.agent.checks.asking import OneLook
+from foveate.agent.checks.level import Level
+from foveate.agent.checks.node import Checker
+from foveate.agent.checks.ordering import Ordering
+from foveate.agent.checks.witnesses import Witnesses
 from foveate.agent.conclude import Concluder
 from foveate.agent.models.profiles import Profile
 from foveate.agent.nodes import Nodes
@@ -29,6 +34,7 @@ from foveate.agent.refining import Refiner
 from foveate.agent.resample import Again, can_resample
 from foveate.agent.state import AgentState
 from foveate.tools.arguments import about
+from foveate.tools.checks.weigh import trust_in
 from foveate.tools.context import ToolContext
 from foveate.tools.grounding.protocol import Grounder
 from foveate.tools.imaging.store import ImageStore
@@ -51,6 +57,7 @@ def build_graph(
     show_pixels: bool = True,
     opener: Callable[[AgentState], AgentState] | None = None,
     refine: int = 0,
+    checks: Level = "none",
 ) -> Graph:
     """The compiled graph. `tools` makes the tools of a run from its context; the default is all look tools.
 
@@ -58,6 +65,7 @@ def build_graph(
     messages with image references instead of images, for models that need no eyes. `opener` is a node that
     runs before `look`, for callers that give paths and not an opened state. `refine`: how many times the
     question is asked again after the answer, with semantic sampling, for which the model must be made.
+    `checks`: how much is checked after an answer to a question that names no level of its own.
     """
     toolbox = tools or make_tools
     png = PngCache(store.view_png)
@@ -71,7 +79,13 @@ def build_graph(
     bound = model.bind_tools(schemas) if structured(profile) else model
     reasoner = Reasoner(bound, profile, budget, png, show_pixels)
     refiner = Refiner(store, profile, budget, again, refine) if refine and again is not None else None
-    graph = _wired(nodes, reasoner, Concluder(store, profile), refiner)
+    once = tool_schemas([])
+    teller = model.bind_tools(once) if structured(profile) else model
+    look = OneLook(teller, profile, store, png, str(once), show_pixels)
+    trust = trust_in(profile.name, getattr(grounder, "name", None))
+    witnesses = Witnesses(store, profile, trust, grounder, look)
+    checker = Checker(store, budget, checks, witnesses, Ordering(look))
+    graph = _wired(nodes, reasoner, Concluder(store, profile), refiner, checker)
     if opener is not None:
         graph.add_node("open", RunnableLambda(opener, name="open"))
         graph.add_edge("open", "look")
@@ -87,7 +101,7 @@ def tool_schemas(tools: Sequence[BaseTool]) -> list[dict[str, Any]]:
 
 
 def _wired(
-    nodes: Nodes, reasoner: Reasoner, concluder: Concluder, refiner: Refiner | None
+    nodes: Nodes, reasoner: Reasoner, concluder: Concluder, refiner: Refiner | None, checker: Checker
 ) -> StateGraph[AgentState, None, AgentState, AgentState]:
     graph = StateGraph(AgentState)
     graph.add_node("look", nodes.look)
@@ -106,7 +120,9 @@ def _wired(
         onward = "refine"
         graph.add_node("refine", refiner.refine)
         graph.add_edge("refine", END)
-    graph.add_conditional_edges("answer", _after_answer(onward), ["repair", onward])
+    graph.add_node("check", checker.check)
+    graph.add_edge("check", onward)
+    graph.add_conditional_edges("answer", _after_answer(checker, onward), ["repair", "check", onward])
     return graph
 
 
@@ -116,9 +132,11 @@ def _after_reason(state: AgentState) -> str:
     return "act" if "calls" in state["pending"] else "repair"
 
 
-def _after_answer(onward: str) -> Callable[[AgentState], str]:
+def _after_answer(checker: Checker, onward: str) -> Callable[[AgentState], str]:
     def route(state: AgentState) -> str:
-        return onward if state.get("answer") else "repair"
+        if not state.get("answer"):
+            return "repair"
+        return onward if checker.level_of(state) == "none" else "check"
 
     return route
 

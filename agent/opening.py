@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.agent.budget import MAX_IMAGES, MAX_QUESTION
+from foveate.agent.checks.level import Level
 from foveate.agent.models.profiles import Profile
 from foveate.agent.observe import check_shape
 from foveate.agent.state import AgentState, evidence_record, view_record
@@ -46,6 +47,7 @@ class Opener:
         boxes: Marked = (),
     ) -> AgentState:
         """The graph's input. `known` is the state of the conversation so far, empty at its beginning.
+        checks: Level | None = None,
 
         Raises InputError, or the image's own error.
         """
@@ -60,6 +62,7 @@ class Opener:
             question=question,
             images={self.store.put(image): _told(image) for image in opened},
             start=[view_record(view) for view in views],
+            checks=checks,
             marked=[evidence_record(self._marked(box, views)) for box in boxes],
         )
 

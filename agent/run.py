@@ -18,6 +18,7 @@ from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from foveate.agent.budget import Budget
+from foveate.agent.checks.level import Level
 from foveate.agent.events import Event
 from foveate.agent.graph import Toolbox, build_graph
 from foveate.agent.models.decoding import decoding_report
@@ -46,6 +47,7 @@ class How(TypedDict, total=False):
     start: Sequence[View] | None
     boxes: Marked
     thread: str | None
+    checks: Level | None
 
 
 class Agent:
@@ -58,6 +60,7 @@ class Agent:
     continues a thread. `show_pixels=False` leaves image references in the messages, for models that need no
     eyes. `decoding` is "semsam[:k=16,m=20,…]" for a specification whose logits can be reached;
     `refine` is how many times such a model is asked again after its answer, to tell how far it agrees.
+    `checks` is how much is checked before an answer leaves: "none", "basic" (no calls) or "full".
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Agent:
         decoding: str | None = None,
         refine: int = 0,
     ) -> None:
+        checks: Level = "none",
         self.model_name = model if isinstance(model, str) else model._llm_type
         self.profile = profile or profile_for(model if isinstance(model, str) else "generic")
         self.store = store or ImageStore()
@@ -99,6 +103,7 @@ class Agent:
             refine=refine,
         )
 
+            checks=checks,
     def overview(self, image: SourceImage, slice_index: int | None = None, plane: str | None = None) -> View:
         """The view that opens a question on that slice (the middle one by default); for `ask(start=…)`."""
         return self.opener.overview(image, slice_index, plane)
@@ -109,8 +114,8 @@ class Agent:
         `history` is an earlier result whose conversation goes on: its views and evidence keep their names,
         and `images` may be empty. `start` opens the question with views of your own instead of overviews.
         `boxes` marks regions to ask about (E1, E2… in the conversation): boxes with a frame, or four numbers
-        in source pixels of the slice that the first view shows. Raises InputError or the image's own error
-        for a bad input; what goes wrong later is told in the result.
+        in source pixels of the slice that the first view shows. `checks` is a level for this question. Raises
+        InputError or the image's own error for a bad input; what goes wrong later is told in the result.
         """
         begin = time.perf_counter()
         state, config = self._prepare(images, question, history, how)
@@ -169,10 +174,10 @@ class Agent:
     def _opened(
         self, images: Images, question: str, history: Result | None, how: How, known: Mapping[str, Any]
     ) -> AgentState:
-        start, boxes = how.get("start"), how.get("boxes", ())
+        start, boxes, checks = how.get("start"), how.get("boxes", ()), how.get("checks")
         if history is None:
-            return self.opener.open(images, question, known, start, boxes)
-        asked = self.opener.open(images, question, history.state, start, boxes)
+            return self.opener.open(images, question, known, start, boxes, checks)
+        asked = self.opener.open(images, question, history.state, start, boxes, checks)
         asked["images"] = {**history.state["images"], **asked["images"]}
         return AgentState(**{**history.state, **asked})
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import AIMessage, AnyMessage
 
+from foveate.agent.checks.level import Level
 from foveate.agent.trace import Step
 from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.views import View
@@ -69,10 +70,12 @@ class AgentState(TypedDict, total=False):
     `paths`: files to open first, where the graph has an opener. `start`: views to open the question with.
     `marked`: boxes of the user on the first of them. `images`: id to {name, about}. `fresh`: views that the
     model has not been shown yet. `decoded`: what semantic sampling did in this question. `draft`: the best
-    answer that did not stand. `failure`: why it was stopped.
+    answer that did not stand. `failure`: why it was stopped. `checks`: the level for this question, None for
+    the agent's own.
     """
 
     question: str
+    checks: Level | None
     paths: list[str]
     start: list[dict[str, Any]]
     marked: list[dict[str, Any]]
@@ -94,13 +97,13 @@ class AgentState(TypedDict, total=False):
 
 
 def usage_with(usage: Usage, steps: Sequence[Step]) -> Usage:
-    """The usage with the model calls that tools made (`refine`)."""
+    """The usage with the model calls that tools (`refine`) and checks made."""
     told = [step.facts["usage"] for step in steps if "usage" in step.facts]
     return Usage(
         input_tokens=usage["input_tokens"] + sum(one["input_tokens"] for one in told),
         output_tokens=usage["output_tokens"] + sum(one["output_tokens"] for one in told),
         calls=usage["calls"] + sum(one["calls"] for one in told),
-        unreported=usage["unreported"],
+        unreported=usage["unreported"] + sum(one.get("unreported", 0) for one in told),
         model_seconds=usage["model_seconds"],
     )
 

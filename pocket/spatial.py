@@ -65,7 +65,7 @@ def _of_slice(index: int, seed: int) -> Iterator[Spatial]:
     pairs = [(a, b) for a in here for b in here if a != b]
     for kind in RELATIONS:
         for truth in (True, False):
-            fitting = [(a, b) for a, b in pairs if _holds(kind, here[a], here[b]) is truth]
+            fitting = [(a, b) for a, b in pairs if holds(kind, here[a], here[b]) is truth]
             for k in rng.permutation(len(fitting))[: EACH // 2]:
                 a, b = fitting[int(k)]
                 yield Spatial(index, kind, wording[kind][0].format(a=a, b=b), a, b, truth)
@@ -77,7 +77,7 @@ def _of_slice(index: int, seed: int) -> Iterator[Spatial]:
         yield Spatial(index, "side", wording["side"][0].format(a=name), name, "", off[name] > 0)
 
 
-def _holds(kind: str, a: Sequence[int], b: Sequence[int]) -> bool | None:
+def holds(kind: str, a: Sequence[int], b: Sequence[int]) -> bool | None:
     """Whether the relation holds, None where it is open to dispute: boxes overlap, sizes are near."""
     if kind == "larger":
         ratio = (a[2] - a[0]) * (a[3] - a[1]) / ((b[2] - b[0]) * (b[3] - b[1]))

@@ -184,6 +184,7 @@ def agent_of(settings: Settings, store: ImageStore, saver: BaseCheckpointSaver[A
         store,
         checkpointer=saver,
         decoding=settings.decoding,
+        checks=settings.checks,
     )
 
 

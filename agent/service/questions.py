@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from foveate.agent.budget import MAX_QUESTION
+from foveate.agent.checks.level import Level
 from foveate.agent.opening import InputError
 from foveate.agent.run import Agent
 from foveate.agent.service.images import SessionImages
@@ -64,6 +65,9 @@ class Question(BaseModel):
     question: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION)]
     look: Annotated[list[Look], Field(max_length=16)] = []
     boxes: Annotated[list[Corners], Field(max_length=MAX_BOXES)] = []
+    checks: Annotated[
+        Level | None, Field(description="what is checked before the answer leaves; default: the server's")
+    ] = None
 
 
 def opened(
@@ -89,7 +93,7 @@ def opened(
             if image not in seen and (not asked.look or image in shown)
         ]
         start = views if asked.look else None
-        return agent.opener.open(fresh, asked.question, known, start, asked.boxes)
+        return agent.opener.open(fresh, asked.question, known, start, asked.boxes, asked.checks)
     except (InputError, BoxError, ViewError, IndexError) as error:
         raise Problem("invalid", f"{error}") from None
     except StoreError:

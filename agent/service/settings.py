@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foveate.agent.budget import Budget
+from foveate.agent.checks.level import Level
 from foveate.agent.listening import is_loopback
 from foveate.tools.imaging.errors import Limits
 
@@ -55,6 +56,7 @@ class Settings:
     base_url: str | None = None
     grounder: str = "pocket"
     decoding: str = "default"
+    checks: Level = "none"
     use_tools: bool = True
     budget: Budget = field(default_factory=Budget)
     bounds: Bounds = field(default_factory=Bounds)

@@ -1,0 +1,1 @@
+"""Checks between the answer and whoever asked: what they refute does not leave as a supported claim."""

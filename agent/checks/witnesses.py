@@ -1,0 +1,205 @@
+"""The witnesses of each claim, heard again: the grounder on its evidence, the model on its evidence and on
+its twin; what they say is weighed by what they are worth.
+
+Evidence entailment is RadFact's (Bannur et al., MAIRA-2, 2024) put at run time. Knows no graph.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from foveate.agent.answer import Claim, GroundedAnswer
+from foveate.agent.checks.asking import OneLook
+from foveate.agent.checks.twins import crop_question, twins
+from foveate.agent.models.profiles import Profile
+from foveate.agent.state import AgentState, evidence_of, views_of
+from foveate.tools.checks.geometry import pair_of, reason
+from foveate.tools.checks.said import read_claim
+from foveate.tools.checks.subjects import subjects
+from foveate.tools.checks.weigh import Trust
+from foveate.tools.context import ToolContext, ToolError, ToolLimits
+from foveate.tools.evidence import Evidence
+from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.imaging.store import ImageStore
+from foveate.tools.imaging.views import View
+from foveate.tools.look import zoom
+
+if TYPE_CHECKING:
+    from foveate.agent.checks.node import Course
+
+MARGIN = 0.1
+"""Of its sides around a region: its evidence alone, with an edge to stand out from."""
+OUTCOMES = {("yes", "no"): "consistent", ("yes", "yes"): "both", ("no", "yes"): "reversed"}
+"""What the model says to a claim and to its twin."""
+NAMING = ("ground", "refine")
+"""Tools whose regions are called by what was looked for."""
+Left = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """`look` is None for a model that cannot be asked, `grounder` where there is none."""
+
+    store: ImageStore
+    profile: Profile
+    trust: Trust
+    grounder: Grounder | None = None
+    look: OneLook | None = None
+
+    def heard(self, state: AgentState, answer: GroundedAnswer, course: Course, left: Left) -> None:
+        """Hears the witnesses of every claim that still stands; refutes those that they are against."""
+        for n, claim in enumerate(answer.claims):
+            if claim.supported and n not in course.refuted:
+                self._claim(state, n, claim, course, left)
+
+    def _claim(self, state: AgentState, n: int, claim: Claim, course: Course, left: Left) -> None:
+        evidence = evidence_of(state)
+        cited = [evidence[name] for name in claim.evidence if name in evidence]
+        case = _Case(n, claim, cited, views_of(state), course, left)
+        if claim.present:
+            self._presence(case)
+            self._crop(case)
+        self._twin(case, case.views[state["asked"]["view"]])
+        if not case.votes:
+            return
+        odds = self.trust.log_odds(case.votes)
+        facts: dict[str, Any] = {"votes": case.votes, "log_odds": round(odds, 3)}
+        if odds < 0:
+            course.refuted[n] = "; ".join(case.why) or reason("witnesses", told=", ".join(case.votes))
+            facts["refuted"] = {str(n): course.refuted[n]}
+        course.step("verdict", facts, n)
+
+    def _presence(self, case: _Case) -> None:
+        """The grounder, on the evidence alone; of two related things the one that is missing decides."""
+        if self.grounder is None or not self.trust.asks("presence"):
+            return
+        for phrase, regions in asked_of(case.claim, case.cited):
+            told = [self._grounded(case, phrase, region) for region in regions if case.left() > 0]
+            found = [each for each in told if each is not None]
+            if not found:
+                continue
+            score, needed = max(found)
+            there = score >= needed
+            if case.votes.get("presence") != "missing":
+                case.votes["presence"] = "found" if there else "missing"
+            if not there:
+                scores = {"score": f"{score:.2f}", "needed": f"{needed:.2f}"}
+                case.why.append(reason("presence", phrase=phrase, **scores))
+
+    def _grounded(self, case: _Case, phrase: str, region: Evidence) -> tuple[float, float] | None:
+        """(score, score needed); None where this grounder cannot decide or failed."""
+        assert self.grounder is not None
+        begin, told = time.perf_counter(), {"phrase": phrase, "region": region.id}
+        try:
+            view = self._close(region, case.views)
+            [found] = self.grounder.ground(view, self.store.get(region.image), [phrase])
+        except (
+            Exception
+        ) as error:  # a grounder fails in its own ways; the other witnesses are heard all the same
+            failed = f"the grounder failed with {type(error).__name__}"
+            case.course.step("presence", {}, case.n, arguments=told, ok=False, error=failed)
+            return None
+        needed = self.trust.floor if self.trust.floor is not None else found.threshold
+        score = float(found.best_score)
+        facts = {"score": round(score, 4), "needed": needed, "forward_passes": found.forward_passes}
+        spent = time.perf_counter() - begin
+        case.course.step("presence", facts, case.n, arguments=told, seconds=spent)
+        decides = found.score_kind == "fixed_scale" and found.absent is not None and needed is not None
+        return (score, needed) if decides and needed is not None else None
+
+    def _close(self, region: Evidence, views: Mapping[str, View]) -> View:
+        limits = ToolLimits(self.profile.max_side, self.profile.min_side, margin=MARGIN)
+        ctx = ToolContext(self.store, views, {region.id: region}, limits=limits)
+        return zoom(ctx, region=region.id).views[0]
+
+    def _crop(self, case: _Case) -> None:
+        """The model, on the evidence alone: one region that does not show it is enough against it."""
+        if self.look is None or not self.trust.asks("crop"):
+            return
+        for region in case.cited:
+            question = crop_question(
+                _part(case.claim, region, case.cited), [region.label], self.profile.style
+            )
+            if question is None or case.left() <= 0:
+                return
+            try:
+                view = self._close(region, case.views)
+            except (ToolError, ValueError) as error:
+                told = {"region": region.id}
+                case.course.step("crop", {}, case.n, arguments=told, ok=False, error=str(error))
+                continue
+            said = self._asked("crop", case, question, view, region=region.id)
+            if said and case.votes.get("crop") != "no":
+                case.votes["crop"] = said
+        if case.votes.get("crop") == "no":
+            case.why.append(reason("crop"))
+
+    def _twin(self, case: _Case, view: View) -> None:
+        """The model, on the claim and on its opposite."""
+        if self.look is None or not self.trust.asks("twin"):
+            return
+        labels = [each.label for each in case.cited]
+        pair = twins(case.claim.text, case.claim.present, labels, self.profile.style)
+        if pair is None or case.left() <= 0:
+            return
+        first = self._asked("claim", case, pair.claim, view)
+        second = self._asked("twin", case, pair.twin, view) if case.left() > 0 else ""
+        outcome = OUTCOMES.get((first, second))
+        if outcome is not None:
+            case.votes["twin"] = outcome
+        if outcome == "both":
+            case.why.append(reason("twin", twin=pair.opposite))
+        elif outcome == "reversed":
+            case.why.append(reason("denied"))
+
+    def _asked(self, kind: str, case: _Case, question: str, view: View, **told: Any) -> str:
+        assert self.look is not None
+        look = self.look.ask(question, view, case.left())
+        case.course.step(
+            kind,
+            {"said": look.says, "answer": look.text[:200], "usage": look.usage},
+            case.n,
+            arguments={"question": question, **told},
+            seconds=look.seconds,
+            ok=look.error is None,
+            error=look.error,
+        )
+        return look.says
+
+
+@dataclass
+class _Case:
+    """One claim before its witnesses: what each said (`votes`), and in words what is against it (`why`)."""
+
+    n: int
+    claim: Claim
+    cited: Sequence[Evidence]
+    views: Mapping[str, View]
+    course: Course
+    left: Left
+    votes: dict[str, str] = field(default_factory=dict)
+    why: list[str] = field(default_factory=list)
+
+
+def asked_of(claim: Claim, cited: Sequence[Evidence]) -> list[tuple[str, list[Evidence]]]:
+    """Which phrase is to be found in which regions: the two sides of a relation each in its own."""
+    things = subjects(claim.text, [each.label for each in cited])
+    said = read_claim(claim.text)
+    if said.relations and len(things) == 2:
+        pair = pair_of(said.relations[0], cited)
+        if pair is not None:
+            return [(thing, [region]) for thing, region in zip(things, pair, strict=True)]
+    if not things and len(named := {each.label for each in cited if each.tool in NAMING}) == 1:
+        return [(named.pop(), list(cited))]  # "It measures 3 mm": of what the regions are called
+    return [(thing, list(cited)) for thing in things[:1]]
+
+
+def _part(claim: Claim, region: Evidence, cited: Sequence[Evidence]) -> str:
+    """What of a claim is to be seen in one of its regions."""
+    for phrase, regions in asked_of(claim, cited):
+        if any(each.id == region.id for each in regions):
+            return phrase
+    return claim.text

@@ -1,0 +1,83 @@
+"""Options in other orders: read, asked, mapped back, voted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveate.agent.checks.choices import Choice, read_choice, vote
+from foveate.agent.models.profiles import profile_for
+from foveate.agent.run import Agent
+
+from ..scripted import ScriptedModel, call, picture
+
+QUESTION = "Which organ is shown?\nA) liver\nB) spleen\nC) kidney"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        QUESTION,
+        *(
+            f"Which organ is shown? {m}"
+            for m in ("(A) liver (B) spleen (C) kidney", "A. liver B. spleen C. kidney")
+        ),
+    ],
+)
+def test_options_are_read(question: str) -> None:
+    assert read_choice(question) == Choice("Which organ is shown?", ("liver", "spleen", "kidney"))
+
+
+def test_other_questions_have_none() -> None:
+    assert read_choice("Is there a nodule?") is None
+    assert read_choice("Plan B) is not A) first") is None
+
+
+@given(st.permutations(range(3)), st.integers(0, 2))
+def test_a_letter_means_the_same_option_in_any_order(order: list[int], place: int) -> None:
+    choice = Choice("Which?", ("liver", "spleen", "kidney"))
+    assert choice.chosen(f"{'ABC'[place]})", order) == order[place]
+    assert choice.chosen(choice.options[order[place]], order) == order[place]
+    assert [line[3:] for line in choice.asked(order).splitlines()[1:4]] == [choice.options[k] for k in order]
+
+
+def test_each_option_comes_to_each_place() -> None:
+    choice = Choice("Which?", ("liver", "spleen", "kidney"))
+    assert {tuple(order) for order in [[0, 1, 2], *choice.orders()]} == {(0, 1, 2), (1, 2, 0), (2, 0, 1)}
+
+
+def test_a_tie_decides_nothing() -> None:
+    assert vote([0, 1]) == (None, 0.0) and vote([None]) == (None, 0.0)
+    assert vote([0, 1, 1, None]) == (1, pytest.approx(2 / 3))
+
+
+def result(first: str, later: Callable[[list[Any]], str]) -> Any:
+    model = ScriptedModel(replies=[call("answer", text=first), later])
+    return Agent(model, grounder=None, profile=profile_for("qwen3-vl"), checks="full").ask(
+        picture(), QUESTION
+    )
+
+
+def says(option: str) -> Callable[[list[Any]], str]:
+    """Finds the option's letter in the question as it was asked."""
+
+    def reply(messages: list[Any]) -> str:
+        line = next(x for x in str(messages[-1].text).splitlines() if x.endswith(option))
+        return call("answer", text=line[0])
+
+    return reply
+
+
+def test_what_most_orders_choose_is_the_answer() -> None:
+    told = result("A", says("spleen")).to_json()
+    assert told["answer"] == "B) spleen" and told["confidence"] == pytest.approx(2 / 3, abs=1e-3)
+    assert told["usage"]["calls"] == 3
+
+
+def test_a_model_that_always_takes_the_first_place_gets_no_vote() -> None:
+    told = result("A", lambda messages: call("answer", text="A")).to_json()
+    assert told["answer"] == "A" and told["confidence"] is None
