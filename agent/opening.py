@@ -45,9 +45,9 @@ class Opener:
         known: Mapping[str, Any],
         start: Sequence[View] | None = None,
         boxes: Marked = (),
+        checks: Level | None = None,
     ) -> AgentState:
         """The graph's input. `known` is the state of the conversation so far, empty at its beginning.
-        checks: Level | None = None,
 
         Raises InputError, or the image's own error.
         """

@@ -78,8 +78,8 @@ class Agent:
         show_pixels: bool = True,
         decoding: str | None = None,
         refine: int = 0,
-    ) -> None:
         checks: Level = "none",
+    ) -> None:
         self.model_name = model if isinstance(model, str) else model._llm_type
         self.profile = profile or profile_for(model if isinstance(model, str) else "generic")
         self.store = store or ImageStore()
@@ -101,9 +101,9 @@ class Agent:
             use_tools=self.use_tools,
             show_pixels=show_pixels,
             refine=refine,
+            checks=checks,
         )
 
-            checks=checks,
     def overview(self, image: SourceImage, slice_index: int | None = None, plane: str | None = None) -> View:
         """The view that opens a question on that slice (the middle one by default); for `ask(start=…)`."""
         return self.opener.overview(image, slice_index, plane)
