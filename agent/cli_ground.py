@@ -72,11 +72,12 @@ def ground_slice(options: GroundOptions) -> tuple[View, SourceImage, list[Ground
     from foveate.tools.grounding.errors import GrounderMemoryError
     from foveate.tools.grounding.registry import load_grounder
     from foveate.tools.imaging.views import overview
+    from foveate.tools.knowledge.grounding import ground_routed
 
     view = overview(image, VIEW_SIDE, slice_index=options.slice_index, upscale=options.out is not None)
     grounder = load_grounder(options.grounder)
     try:
-        return view, image, list(grounder.ground(view, image, options.phrases))
+        return view, image, ground_routed(grounder, view, image, options.phrases)
     except GrounderMemoryError as fault:
         raise RunError(str(fault)) from fault
 

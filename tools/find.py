@@ -1,6 +1,7 @@
 """The tool `ground`: a phrase in, regions with scores out, or a stated absence.
 
-Knows only the grounder protocol. A relative score ranks regions and never decides absence; a grounder that
+Knows only the grounder protocol; words of size and place, and names that only the knowledge base knows, are
+resolved on the way. A relative score ranks regions and never decides absence; a grounder that
 has a calibrated presence says so itself.
 """
 
@@ -11,6 +12,7 @@ from foveate.tools.evidence import Evidence, seen_at
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.image import SIDE_NAMES, SourceImage
 from foveate.tools.imaging.views import View
+from foveate.tools.knowledge.grounding import ground_routed
 
 MIDDLE = 0.05
 """A region whose centre is within this share of the width from the middle is on neither side."""
@@ -26,7 +28,7 @@ def ground(ctx: ToolContext, phrase: str, view: str | None = None) -> ToolArtifa
     name = ctx.view_name(view)
     shown = ctx.views[name]
     image = ctx.image(shown)
-    [found] = ctx.grounder.ground(shown, image, [phrase])
+    [found] = ground_routed(ctx.grounder, shown, image, [phrase])
     if found.absent is None and not found.regions and "reason" in found.detail:
         raise ToolError(str(found.detail["reason"]))  # such as a phrase that a detector has no class for
     absent = found.absent  # None wherever the grounder has no calibrated way to decide
@@ -67,4 +69,5 @@ def _facts(
         "threshold": found.threshold,
         "forward_passes": found.forward_passes,
         "places": places,
+        **{key: found.detail[key] for key in ("route", "rewritten") if key in found.detail},
     }

@@ -9,17 +9,17 @@ Diffusion's shape and small width at 512 px, made on the spot: what is read does
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from foveate.evals.bench.rows import Row, tell
 from foveate.tools.grounding.diffusion.locate import Located, locate
 from foveate.tools.grounding.diffusion.protocol import Denoiser
 from foveate.tools.grounding.diffusion.recipes import Recipe, load_recipe
@@ -28,29 +28,6 @@ PHRASES = (
     "left lung", "right lung", "liver", "spleen", "left kidney", "right kidney", "heart", "aorta", "vertebra",
     "stomach",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured number, with the least or the most that it may be."""
-
-    name: str
-    value: float
-    unit: str
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def missed(self) -> bool:
-        low = self.at_least is not None and self.value < self.at_least
-        return low or (self.at_most is not None and self.value > self.at_most)
-
-    def line(self) -> str:
-        told = "" if self.at_least is None else f"target ≥ {self.at_least:g}"
-        told = told if self.at_most is None else f"target ≤ {self.at_most:g}"
-        return (
-            f"{self.name:<64}{self.value:>10.4g} {self.unit:<7}{told:<15}{'  MISSED' if self.missed else ''}"
-        )
 
 
 @dataclass(frozen=True)
@@ -116,9 +93,7 @@ def memory_rows(denoiser: Denoiser) -> list[Row]:
     locate(_picture(denoiser), PHRASES[:1], run, denoiser)
     extra = max(0.0, _peak_mib() - bare)
     layers = len(denoiser.cross_sites)
-    return [
-        Row(f"ldm at 512 px, {layers} cross-attention layers, peak extra memory", extra, "MiB", at_most=64.0)
-    ]
+    return [Row(f"ldm at 512 px, {layers} cross-attention layers, peak extra memory", extra, "MiB", 64.0)]
 
 
 def sd_shaped(folder: Path) -> Denoiser:
@@ -199,12 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, model {Path(options.model).name}"
     )
-    for row in rows:
-        print(row.line())
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        told = [{**asdict(row), "missed": row.missed} for row in rows]
-        (options.out / "diffusion.json").write_text(json.dumps(told, indent=2) + "\n")
+    tell(rows, options.out, "diffusion")
 
 
 if __name__ == "__main__":

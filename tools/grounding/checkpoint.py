@@ -16,6 +16,9 @@ from typing import Any
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.errors import GrounderError
 
+_NO_CODE: dict[str, Any] = {"trust_remote_code": False}
+"""Said outright: transformers would ask the user on the terminal."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -62,13 +65,13 @@ def _loaded(
     import transformers
 
     shown = Path(where).name if Path(where).is_dir() else where
-    config = _tried(shown, lambda: transformers.AutoConfig.from_pretrained(where))
+    config = _tried(shown, lambda: transformers.AutoConfig.from_pretrained(where, **_NO_CODE))
     if config.model_type not in kinds:
         fit = ", ".join(kinds)
         raise GrounderError(f"{shown!r} holds a {config.model_type} model; {name!r} reads these: {fit}.")
     cls = getattr(transformers, classes[kinds.index(config.model_type) if len(classes) > 1 else 0])
     with quiet():
-        model, info = _tried(shown, lambda: cls.from_pretrained(where, output_loading_info=True))
+        model, info = _tried(shown, lambda: cls.from_pretrained(where, output_loading_info=True, **_NO_CODE))
         lacking = sorted(info["missing_keys"])
         if lacking:
             raise GrounderError(
@@ -76,7 +79,7 @@ def _loaded(
                 " it is a checkpoint of another class."
             )
         reader = getattr(transformers, processor) if processor else None
-        made = None if reader is None else _tried(shown, lambda: reader.from_pretrained(where))
+        made = None if reader is None else _tried(shown, lambda: reader.from_pretrained(where, **_NO_CODE))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Checkpoint(model.eval().to(device), made, shown, device)
 

@@ -23,10 +23,13 @@ MOST, LEAST = 5, 0.2
 
 
 class MapModel(Protocol):
-    """`fixed_scale` None: values only rank places. Else the value from which a phrase is present, on a scale
-    that is the same for all pictures and phrases, in [0, 1]."""
+    """A model that scores every patch of a picture."""
 
-    fixed_scale: float | None
+    @property
+    def fixed_scale(self) -> float | None:
+        """None: values only rank places. Else the value from which a phrase is present, on a scale that is
+        the same for all pictures and phrases, in [0, 1]."""
+        ...
 
     def maps(self, picture: Image.Image, phrases: Sequence[str]) -> npt.NDArray[Any]:
         """(phrases, rows, cols): one value per patch, any finite scale where `fixed_scale` is None."""
@@ -42,10 +45,10 @@ def map_grounder(name: str, model: MapModel) -> PictureGrounder:
     return PictureGrounder(name, MapFinder(model), "relative" if model.fixed_scale is None else "fixed_scale")
 
 
-def center_square(width: int, height: int, share: float = 1.0) -> Corners:
-    """What resizing the shortest side and cropping the middle leaves; `share` = crop / resized side."""
-    side = min(width, height) * share
-    return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
+def center_crop(width: int, height: int, resized: tuple[float, float], crop: tuple[float, float]) -> Corners:
+    """What is left of a picture resized to (w, h) with its middle (w, h) cut out, in its own pixels."""
+    w, h = width * crop[0] / resized[0], height * crop[1] / resized[1]
+    return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
 
 
 def spread(patches: npt.NDArray[Any], field: Corners, width: int, height: int) -> Heat:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +215,19 @@ def test_checkpoints_of_the_wrong_class(folders: dict[str, Path], tmp_path: Path
         load_grounder(f"detr@{tmp_path / 'empty'}")
 
 
-@pytest.mark.skipif(bool(__import__("importlib").util.find_spec("torchvision")), reason="torchvision is here")
+def test_code_of_a_checkpoint_is_never_run(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Nor is the user asked whether to: one clear line."""
+    copy = tmp_path / "foreign"
+    shutil.copytree(folders["detr"], copy)
+    config = json.loads((copy / "config.json").read_text())
+    config |= {"model_type": "their-own", "auto_map": {"AutoConfig": "theirs.Config"}}
+    (copy / "config.json").write_text(json.dumps(config))
+    (copy / "theirs.py").write_text("raise SystemExit('run')\n")
+    with pytest.raises(GrounderError, match="checkpoint 'foreign' cannot be loaded"):
+        load_grounder(f"detr@{copy}")
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is here")
 def test_torchvision_detectors_say_what_they_need() -> None:
     with pytest.raises(GrounderError, match="'torchvision' needs torchvision, which is not installed"):
         load_grounder("torchvision:fasterrcnn_resnet50_fpn@weights.pth")

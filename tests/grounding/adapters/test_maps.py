@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL.Image import Image
 
 from foveate.tools.grounding.registry import load_grounder
-from foveate.tools.grounding.similarity import center_square, map_grounder, relative, spread
+from foveate.tools.grounding.similarity import center_crop, map_grounder, relative, spread
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
@@ -49,6 +49,12 @@ def test_what_clip_does_not_see_is_cold(tmp_path: Path, views: Views, picture: S
     assert heat is not None and not heat[:, :36].any() and not heat[:, 84:].any() and not heat[:6].any()
     np.testing.assert_allclose(np.rot90(found["turned"].heatmap, 1), heat, atol=1e-5)  # type: ignore[arg-type]
     np.testing.assert_allclose(found["mirrored"].heatmap[:, ::-1], heat, atol=1e-5)  # type: ignore[index]
+
+
+def test_a_crop_of_a_stretched_picture() -> None:
+    """Both sides to 64, then the middle 48: three quarters of each side."""
+    assert center_crop(120, 60, (64, 64), (48, 48)) == (15, 7.5, 105, 52.5)
+    assert center_crop(120, 60, (80, 40), (32, 32)) == (36, 6, 84, 54)
 
 
 def test_clipseg_decides_absence_by_its_threshold(tmp_path: Path, views: Views, picture: SourceImage) -> None:
@@ -93,7 +99,11 @@ def test_spreading_stays_in_the_field_and_in_range(
     rows: int, cols: int, width: int, height: int, share: float, square: bool
 ) -> None:
     patches = np.random.default_rng(0).random((rows, cols)).astype(np.float32)
-    field = center_square(width, height, share) if square else (0.0, 0.0, float(width), float(height))
+    field = (
+        center_crop(width, height, (width, height), (share * min(width, height),) * 2)
+        if square
+        else (0.0, 0.0, float(width), float(height))
+    )
     heat = spread(patches, field, width, height)
     assert heat.shape == (height, width) and heat.dtype == np.float32
     assert heat.min() >= -1e-5 and heat.max() <= patches.max() + 1e-5

@@ -63,7 +63,9 @@ def save_owlv2(folder: Path) -> Path:
         vision_config={"image_size": 32, "patch_size": 8, **SMALL},
         projection_dim=16,
     )
-    hf.Owlv2ForObjectDetection(config).save_pretrained(folder)
+    model = hf.Owlv2ForObjectDetection(config)
+    plant(model.box_head.dense2, torch.zeros(4))  # each box is its patch
+    model.save_pretrained(folder)
     reader = hf.Owlv2ImageProcessorPil(size={"height": 32, "width": 32})
     hf.Owlv2Processor(reader, tokenizer).save_pretrained(folder)
     return folder
@@ -210,7 +212,8 @@ def save_sam(folder: Path) -> Path:
     return folder
 
 
-def save_sam2(folder: Path) -> Path:
+def save_sam2(folder: Path, video: bool = False) -> Path:
+    """The checkpoints on the hub are of the video class; the one for pictures reads them."""
     torch.manual_seed(0)
     backbone = hf.Sam2HieraDetConfig(
         hidden_size=8, num_attention_heads=1, image_size=[64, 64], blocks_per_stage=[1, 2, 2, 1],
@@ -218,18 +221,27 @@ def save_sam2(folder: Path) -> Path:
         window_size_per_stage=[4, 2, 4, 2], global_attention_blocks=[4],
         window_positional_embedding_background_size=[4, 4],
     )  # fmt: skip
-    config = hf.Sam2Config(
-        vision_config=hf.Sam2VisionConfig(
-            backbone_config=backbone, backbone_channel_list=[64, 32, 16, 8], fpn_hidden_size=32,
-            backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
-        ),
-        prompt_encoder_config=hf.Sam2PromptEncoderConfig(
-            hidden_size=32, image_size=64, patch_size=16, mask_input_channels=4
-        ),
-        mask_decoder_config=hf.Sam2MaskDecoderConfig(
-            hidden_size=32, mlp_dim=16, num_hidden_layers=2, num_attention_heads=2, iou_head_hidden_dim=16
-        ),
+    vision = hf.Sam2VisionConfig(
+        backbone_config=backbone, backbone_channel_list=[64, 32, 16, 8], fpn_hidden_size=32,
+        backbone_feature_sizes=[[16, 16], [8, 8], [4, 4]],
     )  # fmt: skip
+    prompt = {"hidden_size": 32, "image_size": 64, "patch_size": 16, "mask_input_channels": 4}
+    decoder = {"hidden_size": 32, "mlp_dim": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    decoder |= {"iou_head_hidden_dim": 16}
+    if video:
+        config: Any = hf.Sam2VideoConfig(
+            vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder, image_size=64,
+            memory_attention_num_layers=1, memory_attention_hidden_size=32, memory_encoder_hidden_size=32,
+            memory_attention_feed_forward_hidden_size=16, mask_downsampler_embed_dim=32,
+            memory_fuser_embed_dim=32, memory_fuser_intermediate_dim=32, memory_encoder_output_channels=16,
+        )  # fmt: skip
+        hf.Sam2VideoModel(config).save_pretrained(folder)
+        return folder
+    config = hf.Sam2Config(
+        vision_config=vision,
+        prompt_encoder_config=hf.Sam2PromptEncoderConfig(**prompt),
+        mask_decoder_config=hf.Sam2MaskDecoderConfig(**decoder),
+    )
     hf.Sam2Model(config).save_pretrained(folder)
     return folder
 

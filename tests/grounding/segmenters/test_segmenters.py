@@ -93,6 +93,12 @@ def test_masks_turn_with_the_view(
     np.testing.assert_array_equal(np.rot90(b, 1) if key == "turned" else b[:, ::-1], a)
 
 
+def test_sam2_reads_the_video_checkpoints(tmp_path: Path, views: Views, picture: SourceImage) -> None:
+    segmenter, view = load_segmenter(f"sam2@{save_sam2(tmp_path / 'video', video=True)}"), views["plain"]
+    mask = segmenter.segment(view, picture, Prompt(box=view.frame.box(30, 15, 90, 45)))
+    assert mask.pixels.shape == (60, 120) and 0 <= mask.score <= 1
+
+
 def test_clipseg_takes_text_alone(folders: dict[str, Path], views: Views, picture: SourceImage) -> None:
     segmenter, view = load_segmenter(f"clipseg:threshold=0@{folders['clipseg']}"), views["plain"]
     mask = segmenter.segment(view, picture, Prompt(text="lung"))

@@ -36,7 +36,7 @@ def load(recipe: str, model: str) -> Grounder:
     return Agree(f"agree({first.name}+{second.name})", first, second, how)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Agree:
     """Boxes round the components of the merged map above Otsu's threshold."""
 

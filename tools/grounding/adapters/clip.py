@@ -20,7 +20,7 @@ from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
 from foveate.tools.grounding.options import read_options
 from foveate.tools.grounding.picture import Corners
 from foveate.tools.grounding.protocol import Grounder
-from foveate.tools.grounding.similarity import center_square, map_grounder
+from foveate.tools.grounding.similarity import center_crop, map_grounder
 
 CARD = Card(
     line="similarity of patches and phrase in a CLIP or SigLIP model; a relative map: where, not whether",
@@ -64,4 +64,7 @@ class PatchMaps:
         reader = getattr(self.checkpoint.processor, "image_processor", self.checkpoint.processor)
         if not getattr(reader, "do_center_crop", False):
             return 0.0, 0.0, float(width), float(height)
-        return center_square(width, height, reader.crop_size["height"] / reader.size["shortest_edge"])
+        size, crop, short = reader.size, reader.crop_size, min(width, height)
+        edge = size.get("shortest_edge")
+        resized = (width * edge / short, height * edge / short) if edge else (size["width"], size["height"])
+        return center_crop(width, height, resized, (crop["width"], crop["height"]))

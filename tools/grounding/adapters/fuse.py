@@ -21,7 +21,7 @@ from foveate.tools.grounding.combine import (
 )
 from foveate.tools.grounding.fusion import weighted_box_fusion
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.protocol import Grounder, Grounding, Region
+from foveate.tools.grounding.protocol import Grounder, Grounding, Region, ScoreKind
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
@@ -45,7 +45,7 @@ def load(recipe: str, model: str) -> Grounder:
     return Fuse(f"fuse({'+'.join(p.name for p in parts)})", parts, weights, told["iou"])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fuse:
     """Boxes of all parts, fused per phrase; `weights` by name, the largest of them 1."""
 
@@ -68,7 +68,8 @@ class Fuse:
             fused = weighted_box_fusion(boxes, scores, self.iou)
             drawn = zip(fused.boxes.tolist(), fused.scores.tolist(), strict=True)
             regions = tuple(Region(view.frame.box(*box), score, phrase) for box, score in drawn)
-        best, kind = max((r.score for r in regions), default=0.0), "fixed_scale" if fixed else "relative"
+        best = max((r.score for r in regions), default=0.0)
+        kind: ScoreKind = "fixed_scale" if fixed else "relative"
         return Grounding(phrase, regions, kind, absent, best, None, None, seconds, passes, detail)
 
 

@@ -37,7 +37,7 @@ def load(recipe: str, model: str) -> Grounder:
     return Score(f"score({boxes.name}+{heat.name})", boxes, heat, told["keep"], told["iou"], names)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Score:
     """`names`: what to ask the first part for instead of the phrase."""
 

@@ -36,7 +36,7 @@ def load(recipe: str, model: str) -> Grounder:
     return Tighten(f"tighten({grounder.name}+{segmenter.name})", grounder, segmenter, told["least"])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tighten:
     """Scores, presence and heat map stay the grounder's; a box whose mask does not fit stays as it was."""
 
@@ -49,7 +49,9 @@ class Tighten:
         return [self._one(view, image, found) for found in self.grounder.ground(view, image, phrases)]
 
     def _one(self, view: View, image: SourceImage, found: Grounding) -> Grounding:
-        began, regions, kept = time.monotonic(), [], []
+        began = time.monotonic()
+        regions: list[Region] = []
+        kept: list[str] = []
         for region in found.regions:
             made = tighten(self.segmenter, view, image, region.box, found.phrase, self.least)
             regions.append(Region(made.box, region.score, region.label))
