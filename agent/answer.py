@@ -62,7 +62,7 @@ class Claim(BaseModel):
     evidence: tuple[str, ...] = ()
     present: bool = True
     supported: bool = False
-    refuted: str | None = None
+    refuted: str | None = Field(default=None, exclude_if=lambda reason: reason is None)
 
 
 class GroundedAnswer(BaseModel):

@@ -1,0 +1,42 @@
+"""A report in words becomes sentences with the phrases that can be pointed at."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveate.tools.knowledge.phrases import Phrase, sentences
+
+REPORT = """FINDINGS: There is a small left-sided pleural effusion. No pneumothorax.
+A lung nodule lies in the right lung. The patient is comfortable.
+"""
+
+
+def test_findings_are_phrases_with_their_side_and_denial() -> None:
+    read = sentences(REPORT)
+    assert [s.phrases for s in read] == [
+        (Phrase("left pleural effusion", False),),
+        (Phrase("pneumothorax", True),),
+        (Phrase("lung nodule", False),),
+        (),
+    ]
+    assert read[0].text == "There is a small left-sided pleural effusion."
+
+
+def test_a_report_without_a_sentence_is_refused() -> None:
+    with pytest.raises(ValueError, match="no sentence"):
+        sentences(" \n \n")
+
+
+@given(st.text(max_size=300))
+def test_no_word_of_a_phrase_is_invented(text: str) -> None:
+    try:
+        read = sentences(text)
+    except ValueError:
+        return
+    for sentence in read:
+        assert all(
+            set(p.text.split()) <= set(text.lower().replace("-", " ").split()) | {p.text}
+            for p in sentence.phrases
+        )
