@@ -28,44 +28,40 @@ ABLATION = Path(__file__).with_name("ABLATION.md")
 METRICS = ("miou_heat", "cnr", "auc", "pointing")
 HEADERS = {"miou_heat": "mIoU", "cnr": "CNR", "auc": "AUC", "pointing": "pointing"}
 Change = dict[str, Any]
-# name of the setting → the values tried, as changes to the recipe so far
+# name of the setting → the values tried, as changes to the recipe so far; the simplest and cheapest first
 AXES: tuple[tuple[str, tuple[Change, ...]], ...] = (
+    ("queries", ({"queries": "shared"}, {"queries": "own"})),
     ("timesteps", tuple({"times": t} for t in (
-        (0.1,), (0.2,), (0.3,), (0.4,), (0.5,), (0.6,), (0.7,), (0.85,), (0.2, 0.4), (0.3, 0.5), (0.4, 0.6),
-        (0.35, 0.55), (0.5, 0.7),
+        (0.05,), (0.1,), (0.2,), (0.3,), (0.4,), (0.5,), (0.7,), (0.05, 0.2), (0.1, 0.3), (0.2, 0.4),
     ))),
     ("layers (grid sides)", tuple({"sides": s} for s in (
         (4,), (8,), (16,), (4, 8), (8, 16), (4, 8, 16),
     ))),
     ("propagation by self-attention", tuple({"propagate": p, "propagate_mix": m} for p, m in (
-        ((), 1.0), (((8, 1),), 0.5), (((8, 1),), 1.0), (((16, 1),), 0.5), (((16, 1),), 1.0),
-        (((8, 1), (16, 1)), 0.5), (((16, 2),), 0.5), (((16, 3),), 1.0),
+        ((), 1.0), (((8, 1),), 0.5), (((8, 1),), 1.0), (((16, 1),), 0.25), (((16, 1),), 0.5), (((16, 1),), 1.0),
     ))),
     ("template", tuple({"template": t} for t in ("{phrase}", "ct slice with {phrase}", "bright {phrase}"))),
     ("tokens", (
-        {"tokens": "all", "location": "same"}, {"tokens": "content", "location": "same"},
-        {"tokens": "content", "location": "dropped"},
-        *({"tokens": "content", "location": "apart", "location_weight": w} for w in (0.25, 0.5, 1.0)),
+        *({"tokens": "content", "location": "apart", "location_weight": w} for w in (0.25, 1.0)),
+        {"tokens": "content", "location": "same"}, {"tokens": "content", "location": "dropped"},
+        {"tokens": "all", "location": "same"},
     )),
     ("contrast", tuple({"contrast": c, "contrast_weight": w} for c, w in (
         ((), 0.0), (("",), 0.5), (("",), 1.0), (("nothing found",), 0.5), (("nothing found",), 1.0),
-        (("nothing found", "body"), 0.5), (("nothing found", "body"), 1.0), (("ct slice",), 1.0),
+        (("nothing found", "body"), 0.5), (("nothing found", "body"), 1.0),
     ))),
-    ("normalise", tuple({"normalise": n} for n in ("mean", "minmax", "none"))),
+    ("normalise", tuple({"normalise": n} for n in ("none", "mean", "minmax"))),
     ("fusing layers", tuple({"fuse": f} for f in ("mean", "product"))),
-    ("power of the map", tuple({"power": p} for p in (0.5, 1.0, 1.5, 2.0, 3.0))),
-    ("queries", ({"queries": "shared"}, {"queries": "own"})),
+    ("power of the map", tuple({"power": p} for p in (1.0, 1.5, 2.0, 3.0))),
     ("change of predicted noise", tuple({"difference": d, "difference_weight": w} for d, w in (
-        ("none", 0.0), ("magnitude", 0.25), ("magnitude", 0.5), ("magnitude", 0.75), ("gain", 0.25),
-        ("gain", 0.5),
+        ("none", 0.0), ("magnitude", 0.25), ("magnitude", 0.5), ("gain", 0.25), ("gain", 0.5),
     ))),
     ("noised latents", tuple({"latents": n, "antithetic": a} for n, a in (
         (1, False), (2, True), (2, False), (4, True), (4, False), (8, True),
     ))),
-    ("timesteps, again", tuple({"times": t} for t in (
-        (0.2,), (0.3,), (0.4,), (0.5,), (0.6,), (0.2, 0.4), (0.3, 0.5), (0.4, 0.6), (0.5, 0.7),
-    ))),
 )  # fmt: skip
+TIE = 0.003
+"""What a dearer value must win by: less is chance on so few pictures."""
 
 
 def score(rows: Sequence[Row]) -> float:
@@ -92,7 +88,8 @@ class Search:
         for axis, changes in AXES:
             able = [c for c in changes if c.get("latents", 0) <= most_rows]
             tried = [(change, self.rows(replace(recipe, **change))) for change in able]
-            chosen = max(tried, key=lambda pair: score(pair[1]))[0]
+            most = max(score(rows) for _, rows in tried)
+            chosen = next(change for change, rows in tried if score(rows) >= most - TIE)
             for change, rows in tried:
                 mark = "**chosen**" if change is chosen else ""
                 lines.append(f"| {axis} | {_told(change)} | {_cells(rows)} | {mark} |")
@@ -129,7 +126,8 @@ def ablation_text(
 Made by `python -m foveate.pocket.diffusion.ablate` (weights {stamp}) on {counts[0]} mildly warped cuts
 through blocks of patients A and B that were never trained on; never on patient C. One setting after the
 other, in this order, the others as chosen so far; what is maximised is mIoU over thresholds + AUC / 4 +
-pointing / 4 (macro means over structures, truth: the labels' pixels).
+pointing / 4 (macro means over structures, truth: the labels' pixels). Of values within {TIE} of the best, the
+first in the table, which is the simplest and cheapest, is chosen.
 
 | setting | value {head} |
 |---|---|{rule}---|
