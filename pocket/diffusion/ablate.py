@@ -38,7 +38,8 @@ AXES: tuple[tuple[str, tuple[Change, ...]], ...] = (
         (4,), (8,), (16,), (4, 8), (8, 16), (4, 8, 16),
     ))),
     ("propagation by self-attention", tuple({"propagate": p, "propagate_mix": m} for p, m in (
-        ((), 1.0), (((8, 1),), 0.5), (((8, 1),), 1.0), (((16, 1),), 0.25), (((16, 1),), 0.5), (((16, 1),), 1.0),
+        ((), 1.0), (((8, 1),), 0.5), (((8, 1),), 1.0),
+        (((16, 1),), 0.25), (((16, 1),), 0.5), (((16, 1),), 1.0),
     ))),
     ("template", tuple({"template": t} for t in ("{phrase}", "ct slice with {phrase}", "bright {phrase}"))),
     ("tokens", (
