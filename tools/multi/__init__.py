@@ -1,0 +1,1 @@
+"""Several images and volumes: registration, differences, matching, tracking. Knows no agent and no model."""
