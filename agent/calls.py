@@ -26,7 +26,7 @@ from foveate.agent.observe import check_shape, result_text
 from foveate.agent.trace import Step
 from foveate.agent.workers import Outcome, run_all
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
-from foveate.tools.evidence import Evidence
+from foveate.tools.evidence import Evidence, named
 from foveate.tools.imaging.views import View
 from foveate.tools.wording import error as error_line
 
@@ -151,9 +151,9 @@ class Caller:
         next_view = len(ctx.views) + len(made.views)
         next_evidence = len(ctx.evidence) + len(made.evidence) + 1
         views = {f"V{next_view + i}": view for i, view in enumerate(artifact.views)}
+        names = [f"E{next_evidence + i}" for i in range(len(artifact.evidence))]
         evidence = {
-            f"E{next_evidence + i}": e.model_copy(update={"id": f"E{next_evidence + i}", "step": step})
-            for i, e in enumerate(artifact.evidence)
+            name: named(e, name, views, step) for name, e in zip(names, artifact.evidence, strict=True)
         }
         return views, evidence
 

@@ -6,7 +6,7 @@ here.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,6 +82,34 @@ class RefineArguments(Arguments):
     phrase: Annotated[str | None, told("refine", "phrase")] = None
     view: ViewName = None
     samples: Annotated[int, Field(description=about("refine", "samples"), ge=2, le=9)] = 5
+
+
+OtherView = Annotated[str | None, told("shared", "other")]
+
+
+class CompareArguments(Arguments):
+    view: ViewName = None
+    other: OtherView = None
+    align: Annotated[Literal["rigid", "translation", "none"], told("compare", "align")] = "rigid"
+
+
+class MatchArguments(CropArguments):
+    other: OtherView = None
+
+
+class TrackArguments(CropArguments):
+    reach: Annotated[int, Field(description=about("track", "reach"), ge=1, le=60)] = 12
+
+
+class MontageArguments(Arguments):
+    slices: Annotated[list[int] | None, Field(description=about("montage", "slices"), max_length=16)] = None
+    view: ViewName = None
+
+
+class FindSlicesArguments(Arguments):
+    phrase: Annotated[str, told("ground", "phrase")]
+    view: ViewName = None
+    count: Annotated[int, Field(description=about("find_slices", "count"), ge=1, le=16)] = 4
 
 
 class RelateArguments(Arguments):

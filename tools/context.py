@@ -16,7 +16,7 @@ from foveate.tools.grounding.protocol import Grounder
 from foveate.tools.imaging.frames import Box, BoxError
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
-from foveate.tools.imaging.views import View
+from foveate.tools.imaging.views import View, single
 
 Corners = tuple[float, float, float, float]
 
@@ -63,7 +63,10 @@ class Resampler(Protocol):
 
 @dataclass(frozen=True)
 class ToolContext:
-    """`views` in order of making, the newest last; `grounder` and `resample` are None where there is none."""
+    """`views` in order of making, the newest last; `grounder` and `resample` are None where there is none.
+
+    `several`: whether the tools over several images and slices are offered.
+    """
 
     store: ImageStore
     views: Mapping[str, View]
@@ -71,6 +74,7 @@ class ToolContext:
     grounder: Grounder | None = None
     limits: ToolLimits = ToolLimits()
     resample: Resampler | None = None
+    several: bool = True
 
     def view_name(self, name: str | None) -> str:
         """The given name once checked, or the newest view's."""
@@ -98,10 +102,12 @@ class ToolContext:
             raise ToolError("give either a region or a box")
         if box is not None:
             name = self.view_name(view)
-            return Target(name, self.views[name], self.views[name].frame.box(*box), None)
+            return self._drawn(name, self.views[name].frame.box(*box))
         evidence = self.region(str(region))
         name = self.view_name(view or evidence.view)
         shown = self.views[name]
+        if evidence.slice in shown.slices:
+            shown = single(shown, evidence.slice)
         if (shown.image_id, shown.plane, shown.slice_index) != (
             evidence.image,
             evidence.plane,
@@ -113,6 +119,15 @@ class ToolContext:
         except BoxError:
             raise ToolError(f"{region} does not lie in {name}") from None
         return Target(name, shown, box_shown, evidence)
+
+    def _drawn(self, name: str, box: Box) -> Target:
+        """A box of a montage is one of the slice that it lies on."""
+        shown = self.views[name]
+        if not shown.slices:
+            return Target(name, shown, box, None)
+        source = shown.frame.to_source(box)
+        alone = single(shown, source.frame.slice_index)
+        return Target(name, alone, alone.frame.from_source(source), None)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Knows nothing of claims or answers; names ("E1") are given by whoever keeps the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -57,7 +58,7 @@ def seen_at(
     extent = image.box_to_patient(source)
     return Evidence(
         image=view.image_id,
-        slice=view.slice_index,
+        slice=source.frame.slice_index,
         plane=view.plane,
         box=_short(source.as_list()),
         mm=None if extent is None else _short(extent),
@@ -66,6 +67,13 @@ def seen_at(
         view=view_name,
         seen_in=view.id,
     )
+
+
+def named(evidence: Evidence, name: str, made: Mapping[str, View], step: int = 0) -> Evidence:
+    """The evidence with its name; one on a view that the same call `made` gets that view's name as well."""
+    views = {view.id: known for known, view in made.items()}
+    view = evidence.view or views.get(evidence.seen_in, "")
+    return evidence.model_copy(update={"id": name, "step": step, "view": view})
 
 
 def _short(numbers: list[float]) -> tuple[float, ...]:

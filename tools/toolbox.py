@@ -15,8 +15,9 @@ from langchain_core.tools import BaseTool, StructuredTool
 from foveate.tools import arguments as args
 from foveate.tools import find, look, measure, refine, relate
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
-from foveate.tools.evidence import Evidence
+from foveate.tools.evidence import Evidence, named
 from foveate.tools.imaging.views import View
+from foveate.tools.multi import compare, match, slices, track, transfer
 from foveate.tools.wording import observation
 
 Call = Callable[..., ToolArtifact]
@@ -31,13 +32,22 @@ TOOLS: dict[str, tuple[Call, type[args.Arguments]]] = {
     "measure": (measure.measure, args.MeasureArguments),
     "relate": (relate.relate, args.RelateArguments),
     "refine": (refine.refine, args.RefineArguments),
+    "compare": (compare.compare, args.CompareArguments),
+    "match": (match.match, args.MatchArguments),
+    "transfer": (transfer.transfer, args.MatchArguments),
+    "track": (track.track, args.TrackArguments),
+    "montage": (slices.montage, args.MontageArguments),
+    "find_slices": (slices.find_slices, args.FindSlicesArguments),
 }
+SEVERAL = ("compare", "match", "transfer", "track", "montage", "find_slices")
+"""The tools over several images and slices, which no compact model was taught."""
 
 
 def make_tools(ctx: ToolContext, names: Sequence[str] | None = None) -> list[BaseTool]:
-    """The tools of a run, bound to its views and evidence; `ground` is left out where there is no grounder,
-    `refine` where the model cannot be asked again."""
-    missing = [n for n, part in (("ground", ctx.grounder), ("refine", ctx.resample)) if part is None]
+    """The tools of a run, bound to its views and evidence. Left out: `ground` and `find_slices` where there
+    is no grounder, `refine` where the model cannot be asked again, `SEVERAL` where it was not taught them."""
+    parts = (("ground", ctx.grounder), ("find_slices", ctx.grounder), ("refine", ctx.resample))
+    missing = [name for name, part in parts if part is None] + list(() if ctx.several else SEVERAL)
     wanted = names or [name for name in TOOLS if name not in missing]
     return [_tool(ctx, name) for name in wanted]
 
@@ -60,10 +70,9 @@ def _run(call: Call, ctx: ToolContext, **arguments: Any) -> tuple[str, ToolArtif
         # the geometry's own sentences: a box outside its frame, a window that does not exist, a missing slice
         raise ToolError(str(error)) from error
     views = [f"V{len(ctx.views) + i}" for i in range(len(artifact.views))]
-    evidence = [
-        e.model_copy(update={"id": f"E{len(ctx.evidence) + 1 + i}"}) for i, e in enumerate(artifact.evidence)
-    ]
-    boxes = [pixels(e, ctx.views[e.view], ctx) for e in evidence]
+    made = dict(zip(views, artifact.views, strict=True))
+    evidence = [named(e, f"E{len(ctx.evidence) + 1 + i}", made) for i, e in enumerate(artifact.evidence)]
+    boxes = [pixels(e, {**ctx.views, **made}[e.view], ctx) for e in evidence]
     return observation("full", artifact, views, evidence, boxes), artifact
 
 

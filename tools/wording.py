@@ -11,6 +11,7 @@ from typing import Any
 from foveate import prompts
 from foveate.tools.context import ToolArtifact
 from foveate.tools.evidence import Evidence
+from foveate.tools.multi import wording as multi
 
 Facts = dict[str, Any]
 
@@ -27,6 +28,8 @@ def observation(
     tool = facts["tool"]
     if "told" in facts:
         return _told(style, str(facts["told"]))
+    if tool in multi.WORDS:
+        return multi.WORDS[tool](style, facts, view_names, evidence, boxes)
     if tool == "ground":
         return _ground(style, facts, evidence, boxes)
     if tool == "measure":

@@ -17,7 +17,7 @@ from typing import Any
 from foveate.agent.budget import MAX_IMAGES
 from foveate.agent.state import AgentState, evidence_of, evidence_record, view_record, views_of
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
-from foveate.tools.evidence import Evidence
+from foveate.tools.evidence import Evidence, named
 from foveate.tools.grounding.protocol import Grounder
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore, StoreError
@@ -73,9 +73,11 @@ class Workspace:
         """Gives names to what a tool made: views and regions, in the order of making."""
         first = len(self.state["evidence"]) + 1
         names = [f"E{first + i}" for i in range(len(artifact.evidence))]
+        views = self._add_views(artifact.views)
+        made = dict(zip(views, artifact.views, strict=True))
         for name, found in zip(names, artifact.evidence, strict=True):
-            self.state["evidence"][name] = evidence_record(found.model_copy(update={"id": name}))
-        return self._add_views(artifact.views), names
+            self.state["evidence"][name] = evidence_record(named(found, name, made))
+        return views, names
 
     def _add_views(self, views: Any) -> list[str]:
         first = len(self.state["views"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foveate.tools.imaging.overlay import draw_boxes
-from foveate.tools.imaging.views import View, crop, overview, render, zoom
+from foveate.tools.imaging.views import View, crop, overview, render, single, zoom
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,7 +55,9 @@ def overlays(looked: Looked, cited: Sequence[Evidence]) -> list[Overlay]:
 
 def seen_view(looked: Looked, evidence: Evidence) -> View:
     """The view that a piece of evidence was seen in; a box that the user drew knows its view by id only."""
-    return next(v for name, v in looked.views.items() if name == evidence.view or v.id == evidence.seen_in)
+    views = looked.views.items()
+    seen = next(v for name, v in views if name == evidence.view or v.id == evidence.seen_in)
+    return single(seen, evidence.slice) if seen.slices else seen
 
 
 def evidence_crop(looked: Looked, evidence: Evidence) -> Image:
@@ -80,14 +82,13 @@ def thumbnail(looked: Looked, step: Step) -> Image | None:
     if shown is None:
         return None
     image = looked.images[shown.image_id]
-    small = zoom(shown, shown.frame.whole(), target_side=THUMBNAIL_SIDE)
+    # a montage is drawn as it was shown: its tiles would be too small to tell anything
+    small = shown if shown.slices else zoom(shown, shown.frame.whole(), target_side=THUMBNAIL_SIDE)
+    slices = shown.slices or (shown.slice_index,)
     boxes, labels = [], []
     for evidence in boxed:
-        if (evidence.image, evidence.plane, evidence.slice) == (
-            shown.image_id,
-            shown.plane,
-            shown.slice_index,
-        ):
+        same = (evidence.image, evidence.plane) == (shown.image_id, shown.plane)
+        if same and evidence.slice in slices:
             boxes.append(small.frame.from_source(evidence.source_box(image)))
             labels.append(evidence.id)
     return draw_boxes(render(small, image), boxes, labels, INK)

@@ -149,6 +149,62 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class MontageFrame(Frame):
+    """The frame of several slices side by side: tiles of ``tile`` (width, height) pixels, row by row.
+
+    ``affine`` maps the pixels of any tile, counted from its own corner, to source pixels of its slice.
+    A box lies in one tile, and so on one slice; one that spans several is an error.
+    """
+
+    slices: tuple[int, ...] = ()
+    columns: int = 1
+    tile: tuple[int, int] = (1, 1)
+
+    @property
+    def source(self) -> Frame:
+        raise BoxError(f"The montage {self.id} shows several slices and has no source slice of its own.")
+
+    def tile_frame(self, place: int) -> Frame:
+        """The frame of one tile alone; its slice is ``slices[place]``."""
+        width, height = self.tile
+        name = f"{self.id}-{place}"
+        index = self.slices[place]
+        return Frame(name, width, height, self.affine, self.image_id, self.plane, index, self.source_size)
+
+    def to_source(self, box: Box) -> Box:
+        """Raises BoxError also when the box spans several tiles."""
+        if box.frame != self:
+            raise BoxError(f"A box of frame {box.frame.id} was given to frame {self.id}; map it first.")
+        (width, height), (x, y) = self.tile, box.center
+        col, row = int(x // width), int(y // height)
+        place = row * self.columns + col
+        if place >= len(self.slices) or col >= self.columns:
+            raise BoxError(f"The box {_show(box.as_tuple())} lies on no slice of the montage {self.id}.")
+        frame, (left, top) = self.tile_frame(place), self._corner(place)
+        try:
+            inside = frame.box(box.x0 - left, box.y0 - top, box.x1 - left, box.y1 - top)
+        except BoxError:
+            raise BoxError(
+                f"The box {_show(box.as_tuple())} spans several slices of the montage {self.id}; "
+                "give a box within one slice."
+            ) from None
+        return frame.to_source(inside)
+
+    def from_source(self, box: Box) -> Box:
+        """In the tile of the box's slice. Raises BoxError when the montage does not show it."""
+        index = box.frame.slice_index
+        if index not in self.slices or box.frame != self.tile_frame(self.slices.index(index)).source:
+            raise BoxError(f"A box of frame {box.frame.id} is not on a slice of the montage {self.id}.")
+        place = self.slices.index(index)
+        shown, (left, top) = self.tile_frame(place).from_source(box), self._corner(place)
+        return Box(shown.x0 + left, shown.y0 + top, shown.x1 + left, shown.y1 + top, self)
+
+    def _corner(self, place: int) -> tuple[float, float]:
+        row, col = divmod(place, self.columns)
+        return float(col * self.tile[0]), float(row * self.tile[1])
+
+
+@dataclass(frozen=True)
 class Box:
     """An axis-aligned region of one frame. Make it with ``frame.box(...)``, which checks it."""
 

@@ -48,6 +48,8 @@ class SourceImage:
     to_stored: 4x4, canonical index (col, row, slice) to the index in the file.
     patient_side_known: whether the file says which side is the patient's left.
     stored_sides: for a single image, where (left, top) of it lie in the patient, of R L A P H F.
+    patient: a digest by which two images opened by one process can be told to be of one patient; no part of
+    the stored form.
     """
 
     pixels: npt.NDArray[Any]
@@ -63,6 +65,7 @@ class SourceImage:
     to_stored: npt.NDArray[np.float64] | None = None
     stored_sides: tuple[str, str] | None = None
     patient_side_known: bool = False
+    patient: bytes | None = field(default=None, repr=False)
     name: str = "image"
     notes: list[str] = field(default_factory=list)
 
@@ -146,7 +149,7 @@ class SourceImage:
         frame = Frame("", width, height, Affine2D.identity(), self.id, plane, slice_index, (width, height))
         return frame.source
 
-    def patient_point(self, plane: str, slice_index: int, x: float, y: float) -> Point | None:
+    def patient_point(self, plane: str, slice_index: float, x: float, y: float) -> Point | None:
         """Patient millimetres (LPS) of a source position of a slice, or None without an affine."""
         if self.affine is None:
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.windows import apply_window
@@ -29,7 +29,9 @@ def render(view: View, image: SourceImage) -> Image.Image:
     """
     if view.image_id != image.id:
         raise ValueError("The view shows another image than the one given.")
-    picture = _resample(view, image.plane_pixels(view.plane, view.slice_index))
+    if view.slices:
+        return _montage(view, image)
+    picture = _resample(view, image.plane_pixels(view.plane, view.slice_index), view.upright_size)
     if view.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if view.quarter_turns:
@@ -37,9 +39,23 @@ def render(view: View, image: SourceImage) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _resample(view: View, pixels: npt.NDArray[Any]) -> Image.Image:
+def _montage(view: View, image: SourceImage) -> Image.Image:
+    """The tiles row by row, each with its slice index in its top left corner."""
+    width, height = view.tile
+    whole = Image.new("RGB", (view.width, view.height))
+    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(max(10.0, min(width, height) / 10))
+    for place, index in enumerate(view.slices):
+        row, col = divmod(place, view.columns)
+        tile = _resample(view, image.plane_pixels(view.plane, index), (width, height)).convert("RGB")
+        whole.paste(tile, (col * width, row * height))
+        corner = (col * width + 2, row * height + 1)
+        draw.text(corner, str(index), fill=(255, 255, 0), font=font, stroke_width=1, stroke_fill=(0, 0, 0))
+    return whole
+
+
+def _resample(view: View, pixels: npt.NDArray[Any], size: tuple[int, int]) -> Image.Image:
     x0, y0, x1, y1 = view.region
-    width, height = view.upright_size
+    width, height = size
     shrinks = x1 - x0 > width or y1 - y0 > height
     left, right = _reach(x0, x1, width, pixels.shape[1])
     top, bottom = _reach(y0, y1, height, pixels.shape[0])

@@ -7,12 +7,14 @@ pixels and never resamples another view: a zoom of a zoom reads the source again
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from foveate.tools.imaging.frames import Affine2D, Box, BoxError, Frame
+from foveate.tools.imaging.frames import Affine2D, Box, BoxError, Frame, MontageFrame
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.render import render as render
 from foveate.tools.imaging.windows import Window
@@ -21,6 +23,8 @@ MAX_VIEW_SIDE = 4096
 """The longest side, in pixels, that a view may have."""
 MIN_REGION = 1e-3
 """The shortest side, in source pixels, that a view may look at."""
+MIN_TILE = 48
+"""The least room, in pixels, for the longest side of a slice in a montage."""
 
 
 class ViewError(ValueError):
@@ -33,7 +37,8 @@ class View(BaseModel):
     The region is resampled, mirrored left to right if ``flip``, then turned ``quarter_turns`` times
     clockwise. ``region`` and ``source_size`` are in source pixels; ``window`` is None for colour images
     only. ``id`` is a hash of what decides the pixels: two ways to the same picture give one id.
-    ``parent`` and ``operation`` tell the way.
+    ``parent`` and ``operation`` tell the way. A montage shows the region of several ``slices`` in equal
+    tiles of ``columns`` columns, upright, each with its index drawn on it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,6 +53,8 @@ class View(BaseModel):
     width: int
     height: int
     window: Window | None = None
+    slices: tuple[int, ...] = ()
+    columns: int = 0
     parent: str | None = None
     operation: str = "overview"
 
@@ -56,6 +63,8 @@ class View(BaseModel):
     def id(self) -> str:
         told = self.model_dump(mode="json", exclude={"id", "parent", "operation"})
         told["region"] = [round(value, 6) for value in self.region]
+        if not self.slices:
+            del told["slices"], told["columns"]  # names given before there were montages stay
         return "view-" + sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -66,7 +75,7 @@ class View(BaseModel):
     @cached_property
     def frame(self) -> Frame:
         """The frame of this view; its affine leads to source pixels."""
-        width, height = self.upright_size
+        width, height = self.tile if self.slices else self.upright_size
         x0, y0, x1, y1 = self.region
         affine = Affine2D.scale_shift((x1 - x0) / width, (y1 - y0) / height, x0, y0)
         if self.flip:
@@ -75,16 +84,17 @@ class View(BaseModel):
             # a clockwise quarter turn puts (u, v) at (height - v, u); this is the way back
             affine = affine @ Affine2D(0.0, 1.0, 0.0, -1.0, 0.0, height)
             width, height = height, width
-        return Frame(
-            self.id,
-            self.width,
-            self.height,
-            affine,
-            self.image_id,
-            self.plane,
-            self.slice_index,
-            (float(self.source_size[0]), float(self.source_size[1])),
-        )
+        size = (float(self.source_size[0]), float(self.source_size[1]))
+        place = (self.image_id, self.plane, self.slice_index, size)
+        if self.slices:
+            grid = (self.slices, self.columns, self.tile)
+            return MontageFrame(self.id, self.width, self.height, affine, *place, *grid)
+        return Frame(self.id, self.width, self.height, affine, *place)
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """(width, height) in pixels of one slice of a montage."""
+        return self.width // self.columns, self.height // -(-len(self.slices) // self.columns)
 
 
 def overview(
@@ -167,6 +177,8 @@ def rewindow(view: View, window: Window) -> View:
 
 def flip_rotate(view: View, quarter_turns: int = 0, flip: bool = False) -> View:
     """The view as seen, mirrored left to right if ``flip``, then turned clockwise by quarter turns."""
+    if view.slices:
+        raise ViewError("A montage is not turned or mirrored; look at one of its slices.")
     # mirroring after a turn is turning the other way after mirroring
     turns = (quarter_turns - view.quarter_turns if flip else quarter_turns + view.quarter_turns) % 4
     width, height = (view.height, view.width) if quarter_turns % 2 else (view.width, view.height)
@@ -181,11 +193,54 @@ def flip_rotate(view: View, quarter_turns: int = 0, flip: bool = False) -> View:
     )
 
 
+def montage(view: View, image: SourceImage, slices: Sequence[int], max_side: int) -> View:
+    """The region of a view on several slices of its plane, in one picture of at most ``max_side`` pixels.
+
+    Raises IndexError when the image has no such slice, ViewError for none, for one twice or for too many.
+    """
+    if image.id != view.image_id:
+        raise ViewError("The view shows another image.")
+    wanted = tuple(slices)
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise ViewError("A montage needs at least one slice, and each once.")
+    for index in wanted:
+        image.check_slice(view.plane, index)
+    columns = math.ceil(math.sqrt(len(wanted)))
+    width, height = view.tile if view.slices else view.upright_size
+    side = max_side // columns
+    if side < MIN_TILE:
+        raise ViewError(f"{len(wanted)} slices are too many for a montage of {max_side} pixels; give fewer.")
+    scale = min(1.0, side / max(width, height))
+    tile_w, tile_h = max(1, int(width * scale)), max(1, int(height * scale))
+    rows = -(-len(wanted) // columns)
+    return _copy(
+        view,
+        slices=wanted,
+        columns=columns,
+        slice_index=wanted[0],
+        width=columns * tile_w,
+        height=rows * tile_h,
+        quarter_turns=0,
+        flip=False,
+        operation="montage of slices " + " ".join(map(str, wanted)),
+    )
+
+
+def single(view: View, slice_index: int) -> View:
+    """One slice of a montage as a view of its own, at the tile's size."""
+    if slice_index not in view.slices:
+        raise ViewError(f"The montage does not show slice {slice_index}.")
+    width, height = view.tile
+    alone = {"slices": (), "columns": 0, "width": width, "height": height}
+    return _copy(view, **alone, slice_index=slice_index, operation=f"slice {slice_index} of a montage")
+
+
 def at_slice(view: View, image: SourceImage, slice_index: int) -> View:
     """The same region of another slice. Raises IndexError when the image has no such slice."""
     if image.id != view.image_id:
         raise ViewError("The view shows another image.")
     image.check_slice(view.plane, slice_index)
+    view = single(view, view.slices[0]) if view.slices else view
     return _copy(view, slice_index=slice_index, operation=f"slice {slice_index}")
 
 
@@ -256,8 +311,10 @@ __all__ = [
     "at_slice",
     "crop",
     "flip_rotate",
+    "montage",
     "overview",
     "render",
     "rewindow",
+    "single",
     "zoom",
 ]
