@@ -64,7 +64,7 @@ def spread(patches: npt.NDArray[Any], field: Corners, width: int, height: int) -
     box = max(0.0, part[0]), max(0.0, part[1]), min(float(cols), part[2]), min(float(rows), part[3])
     heat = np.zeros((height, width), dtype=np.float32)
     size, bilinear = (right - left, bottom - top), Image.Resampling.BILINEAR
-    heat[top:bottom, left:right] = picture.resize(size, bilinear, box)
+    heat[top:bottom, left:right] = np.asarray(picture.resize(size, bilinear, box))
     return heat
 
 
