@@ -97,6 +97,10 @@ def ask(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write overlays, answer.json, trace.json, index.html."),
     ] = None,
+    library: Annotated[
+        list[str] | None,
+        typer.Option("--library", metavar="knowledge|DIR", help="References to look up; asks up to 3 times."),
+    ] = None,
     allow_url: AllowUrl = False,
     debug: Debug = False,
 ) -> None:
@@ -121,6 +125,7 @@ def ask(
             as_json=as_json,
             out=out,
             allow_url=allow_url,
+            library=tuple(library or ()),
         )
     )
 
@@ -157,6 +162,48 @@ def ground(
             window=window,
             as_json=as_json,
             out=out,
+            allow_url=allow_url,
+        )
+    )
+
+
+@app.command()
+def report(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file, or a folder with one DICOM series.")],
+    text: Annotated[
+        Path | None,
+        typer.Option("--text", metavar="FILE", help="A report in words: find its phrases, ask no model."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
+    ] = "pocket",
+    base_url: Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")] = None,
+    grounder: GrounderName = "pocket",
+    checks: Checks = "none",
+    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
+    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
+    slice_index: SliceIndex = None,
+    window: WindowName = None,
+    as_json: AsJson = False,
+    allow_url: AllowUrl = False,
+    debug: Debug = False,
+) -> None:
+    """Report the findings of an image as sentences, each with the boxes that show it, or none."""
+    from foveate.agent.cli_report import ReportOptions, run_report
+
+    run_report(
+        ReportOptions(
+            image=image,
+            text=text,
+            model=model,
+            base_url=base_url,
+            grounder=grounder,
+            checks=checks,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            slice_index=slice_index,
+            window=window,
+            as_json=as_json,
             allow_url=allow_url,
         )
     )

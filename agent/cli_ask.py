@@ -20,8 +20,10 @@ from foveate.agent.cli_images import open_images, print_json
 if TYPE_CHECKING:
     from foveate.agent.page import Shown
     from foveate.agent.result import Result
+    from foveate.agent.retrieve import Informed
     from foveate.agent.run import Agent
     from foveate.tools.imaging.image import SourceImage
+    from foveate.tools.retrieval.search import Library
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class AskOptions:
     as_json: bool
     out: Path | None
     allow_url: bool
+    library: tuple[str, ...] = ()
 
 
 def run_ask(options: AskOptions) -> None:
@@ -56,30 +59,49 @@ def run_ask(options: AskOptions) -> None:
         checked_question(options.question)
         if options.out is not None:
             make_folder(options.out)
-        result = ask(options, images)
+        library = open_library(options.library) if options.library else None
+        result, informed = ask(options, images, library)
         if options.out is not None:
             write_run(options.out, result, images)
     if options.as_json:
-        print_json(result.to_json())
+        print_json(result.to_json() if informed is None else informed.to_json())
     else:
         from foveate.agent.cli_show import show_result
 
         show_result(result, images)
+        if informed is not None:
+            print(f"looked up: {', '.join(h.document.id for h in informed.hits) or 'nothing near'}; ", end="")
+            print(f"kept the {informed.kept} answer of {informed.asked}")
     if result.stopped_by == "model_error":
         raise RunError(f"the model {result.model} failed: {result.failure}.")
 
 
-def ask(options: AskOptions, images: Sequence[SourceImage]) -> Result:
-    """Load the model and ask it."""
+def open_library(names: Sequence[str]) -> Library:
+    """The library of "knowledge" and of folders of cases. Raises LibraryError."""
+    from foveate.tools.retrieval.documents import case_documents, knowledge_documents
+    from foveate.tools.retrieval.search import Library
+
+    parts = [knowledge_documents() if n == "knowledge" else case_documents(Path(n)) for n in names]
+    return Library([document for part in parts for document in part])
+
+
+def ask(
+    options: AskOptions, images: Sequence[SourceImage], library: Library | None = None
+) -> tuple[Result, Informed | None]:
+    """Load the model and ask it, with what the library has where there is one."""
     from rich.console import Console
 
     with Console(stderr=True).status("loading the model") as status:
         agent = make_agent(options)
         status.update("looking")
-        if options.slice_index is None:
-            return agent.ask(images, options.question)
-        start = [agent.overview(image, options.slice_index) for image in images]
-        return agent.ask(images, options.question, start=start)
+        index = options.slice_index
+        start = None if index is None else [agent.overview(image, index) for image in images]
+        if library is None:
+            return agent.ask(images, options.question, start=start), None
+        from foveate.agent.retrieve import ask_informed
+
+        informed = ask_informed(agent, images, options.question, library, start)
+        return informed.result, informed
 
 
 def make_agent(options: AskOptions) -> Agent:

@@ -19,6 +19,7 @@ INPUT_ERRORS = {
     "foveate.tools.semsam.options": ("OptionError",),
     "foveate.tools.semsam.table": ("TableError",),
     "foveate.agent.models.errors": ("ModelError",),
+    "foveate.tools.retrieval.documents": ("LibraryError",),
     "foveate.agent.run": ("InputError",),
     "foveate.agent.service.folders": ("FolderInUse",),
     "foveate.evals.contract.problems": ("DataProblem",),

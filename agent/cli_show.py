@@ -74,7 +74,9 @@ def format_value(value: Any) -> str:
 
 
 def claim_note(claim: Claim) -> str:
-    """What a claim rests on."""
+    """What a claim rests on, or why a check took it back."""
+    if claim.refuted:
+        return f"not supported: {claim.refuted}"
     if claim.evidence:
         return ", ".join(claim.evidence)
     return "decided by a score" if claim.supported else "no evidence cited"

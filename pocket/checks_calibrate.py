@@ -1,7 +1,7 @@
 """What the witnesses of a claim are worth, from planted claims about held-out slices of A and B.
 
-A log likelihood ratio for each answer, with half a claim added to every count; the presence that a grounder
-needs is where true and false claims are told apart best. Knows no graph.
+A log likelihood ratio for each answer, with half a claim added to every count, where it is more than chance;
+the presence that a grounder needs is where true and false claims are told apart best. Knows no graph.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 
+from scipy.stats import fisher_exact
+
 from foveate.pocket.checks_run import Outcome
 from foveate.tools.checks import weigh
 
 ANSWERS = {"presence": ("found", "missing"), "crop": ("yes", "no")}
 KEPT = 0.95
 """Share of the true claims that the presence needed must keep."""
+CHANCE = 0.05
 HEAD = """\
 # Log likelihood ratios (true claim : false claim) of what a witness may answer; see weigh.py.
 # `pocket` is measured: python -m foveate.pocket.checks_report --calibrate
@@ -85,9 +88,13 @@ def best_floor(scored: Sequence[tuple[bool, float]]) -> float:
 def ratios(
     votes: Sequence[tuple[bool, str]], answers: Sequence[str] = ANSWERS["presence"]
 ) -> dict[str, float]:
-    """answer → log of its share among true claims over its share among false ones; 0 without votes."""
+    """answer → log of its share among true claims over its share among false ones.
+
+    All 0 where the votes do not tell true from false claims (Fisher's exact test at `CHANCE`).
+    """
     true, false = ([answer for fits, answer in votes if fits is truth] for truth in (True, False))
-    if not true or not false:
+    counts = [[given.count(answer) for answer in answers] for given in (true, false)]
+    if not true or not false or fisher_exact(counts).pvalue >= CHANCE:
         return dict.fromkeys(answers, 0.0)
     pad = 0.5 * len(answers)
 

@@ -22,15 +22,17 @@ from foveate.agent.models.profiles import profile_for
 from foveate.agent.run import Agent
 from foveate.pocket.data import load_patient
 from foveate.pocket.planted import Planted
+from foveate.tools.imaging.image import SourceImage
 
 QUESTION = "What do you see?"
 SECONDS = 3600.0
 
 
 class PlantingModel(BaseChatModel):
-    """Gives the planted answer to the question; every later question goes to `inner`."""
+    """Gives the planted answer to the question; every later question goes to the model `name`."""
 
-    inner: Any
+    name_of_inner: str
+    inner: Any = None
     answer: dict[str, Any] | None = None
 
     @property
@@ -50,6 +52,8 @@ class PlantingModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         if self.answer is None:
+            # loaded when it is first asked: where the model's word counts for nothing it never is
+            self.inner = self.inner or chat_model(self.name_of_inner, None)
             message = self.inner.invoke(messages)
         else:
             call = {"name": "answer", "args": self.answer, "id": "planted", "type": "tool_call"}
@@ -70,12 +74,13 @@ class Outcome:
 
 
 class Runner:
-    """Holds the agents, one a level; the pocket model is loaded once."""
+    """Holds the agents, one a level; the pocket model is loaded at most once."""
 
     def __init__(self, model: str = "pocket", grounder: str = "pocket") -> None:
-        self.planter = PlantingModel(inner=chat_model(model, None))
+        self.planter = PlantingModel(name_of_inner=model)
         self._how: dict[str, Any] = {"grounder": grounder, "profile": profile_for(model)}
         self._agents: dict[str, Agent] = {}
+        self._images: dict[str, SourceImage] = {}
 
     def run(self, claims: Sequence[Planted], level: Level) -> list[Outcome]:
         """The outcomes of claims about one slice, in their order."""
@@ -84,7 +89,8 @@ class Runner:
         )
         self._agents[level] = agent
         first = claims[0]
-        image = load_patient(first.patient).image()
+        image = self._images.get(first.patient) or load_patient(first.patient).image()
+        self._images[first.patient] = image
         boxes, told = [], []
         for claim in claims:
             names = [f"E{len(boxes) + 1 + n}" for n in range(len(claim.boxes))]

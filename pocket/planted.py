@@ -1,8 +1,8 @@
 """True and false claims about labelled slices, planted into answers to see what the checks make of them.
 
 The labels decide what is true and where the evidence is; a false claim has the wrong side, the wrong size,
-the opposite relation, or a structure that the slice does not show, on a box of its own place or of something
-else. Knows no check.
+the opposite relation, a structure that the slice does not show (on a box of its own place or of something
+else), or one that it shows, on another's box. Knows no check.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from foveate import prompts
 from foveate.pocket.anatomy import mirror
 from foveate.pocket.asked import box_of, single_structures
 from foveate.pocket.data import load_patient
+from foveate.pocket.scores import iou
 from foveate.pocket.spatial import RELATIONS, SIDE_SHARE, holds
 
-KINDS = ("structure", "side", "size", "relation")
+KINDS = ("structure", "side", "size", "relation", "box")
 Corners = tuple[float, float, float, float]
+APART = 0.05
+"""Boxes that overlap less are of different things."""
 TIMES = (0.4, 0.6, 1.6, 2.5)
 """What a false size is of the true one."""
 
@@ -43,7 +46,7 @@ def planted(patient: str, slice_index: int, each: int = 4, kinds: Sequence[str] 
     rng = np.random.default_rng((ord(patient), slice_index))
     here = {s.name: box for s in single_structures() if (box := box_of(patient, slice_index, s.name))}
     made: list[Planted] = []
-    makers = (_structures, _sides, _sizes, _relations)
+    makers = (_structures, _sides, _sizes, _relations, _boxes)
     for kind, maker in zip(KINDS, makers, strict=True):
         if kind not in kinds:
             continue
@@ -95,6 +98,14 @@ def _sides(rng: np.random.Generator, patient: str, index: int, here: Here) -> It
         yield _worded(rng, "side", a=_bare(name), image=sides[1], patient=sides[0]), [box], False
         if mirror(name) != name:
             yield _worded(rng, "present", a=mirror(name)), [box], False
+
+
+def _boxes(rng: np.random.Generator, patient: str, index: int, here: Here) -> Iterator[Row]:
+    """What is here on the box of something else that is here."""
+    for name, own in here.items():
+        apart = [box for other, box in here.items() if other != name and iou(own, box) < APART]
+        if apart:
+            yield _worded(rng, "present", a=name), [apart[int(rng.integers(len(apart)))]], False
 
 
 def _bare(name: str) -> str:

@@ -6,6 +6,7 @@ model. What the file does not tell (a picture without orientation) is left unjud
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,9 @@ TRUNK_MM = 250.0
 OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 _PATIENT_WORDS = ("anterior", "posterior", "superior", "inferior")
 _TURNED = {"anterior": "posterior", "posterior": "anterior", "superior": "inferior", "inferior": "superior"}
+SPOKEN = {"larger": "larger than", "smaller": "smaller than"} | {
+    word: f"{word} to" for word in _PATIENT_WORDS
+}
 Images = Callable[[str], SourceImage]
 
 
@@ -188,12 +192,18 @@ def _relation(said: Relation, cited: Sequence[Evidence], image_of: Images) -> Ve
     found = _found(said.word, first, second, image_of(first.image))
     if found is None:
         return Verdict("relation", said.word, None)
-    names = {"a": first.label or first.id, "b": second.label or second.id, "said": said.word}
+    spoken = SPOKEN.get(said.word, said.word)
+    names = {"a": first.label or first.id, "b": second.label or second.id, "said": spoken}
     if said.negated:
         wrong = found == said.word
         return Verdict("relation", said.word, not wrong, reason("denied_relation", **names) if wrong else "")
     holds = found == said.word
-    return Verdict("relation", said.word, holds, "" if holds else reason("relation", found=found, **names))
+    return Verdict(
+        "relation",
+        said.word,
+        holds,
+        "" if holds else reason("relation", found=SPOKEN.get(found, found), **names),
+    )
 
 
 def pair_of(said: Relation, cited: Sequence[Evidence]) -> tuple[Evidence, Evidence] | None:
@@ -224,10 +234,10 @@ def _by_label(cited: Sequence[Evidence]) -> dict[str, list[Evidence]]:
 
 
 def _named(evidence: Evidence, words: str) -> bool:
-    label = evidence.label.lower()
-    return bool(label) and (
-        label in words or f"{evidence.id.lower()})" in words or f"{evidence.id.lower()} " in f"{words} "
-    )
+    """Whether the words name the region, by its label or by its id."""
+    if evidence.label and evidence.label.lower() in words:
+        return True
+    return bool(evidence.id) and re.search(rf"\b{re.escape(evidence.id.lower())}\b", words) is not None
 
 
 def _union(group: Sequence[Evidence]) -> Evidence:

@@ -1,0 +1,34 @@
+"""`foveate report` on the shipped images and weights; what cannot be read is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from foveate.agent.cli import run
+
+DEMO = Path(__file__).resolve().parents[2] / "pocket" / "demo"
+
+
+def test_a_report_in_words_is_grounded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.txt").write_text("The liver is homogeneous. There is no lung nodule.")
+    words = str(tmp_path / "report.txt")
+    code = run(["report", str(DEMO / "liver_spleen.nii.gz"), "--text", words, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0 and [f["phrases"] for f in told["findings"]] == [["liver"], ["lung nodule"]]
+    [box] = told["grounded"][0]["boxes"]
+    assert len(box) == 4 and all(0 <= v <= 1 for v in box) and told["grounded"][1]["boxes"] is None
+
+
+@pytest.mark.parametrize(("content", "why"), [("", "empty"), (None, "cannot be read")])
+def test_a_text_that_is_none_is_one_line(
+    content: str | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "report.txt"
+    if content is not None:
+        path.write_text(content)
+    assert run(["report", str(DEMO / "liver_spleen.nii.gz"), "--text", str(path)]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert why in line

@@ -1,0 +1,1 @@
+"""Looking up knowledge and a user's own cases, as references for a question (extra: retrieval)."""
