@@ -97,9 +97,8 @@ def _facts(look: Shown) -> list[dict[str, str]]:
 
 def _claim(look: Shown, claim: Claim) -> dict[str, Any]:
     cited = [evidence for evidence in look.result.answer.evidence if evidence.id in claim.evidence]
-    note = (
-        "" if claim.supported and cited else "decided by a score" if claim.supported else "no evidence cited"
-    )
+    bare = claim.refuted or "no evidence cited"
+    note = "" if claim.supported and cited else "decided by a score" if claim.supported else bare
     return {
         "text": claim.text,
         "note": note,

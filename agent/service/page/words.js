@@ -24,6 +24,7 @@ const STEPS = {
   measure: "Measure",
   relate: "Compare",
   refine: "Look again",
+  check: "Check",
   repair: "Reply handed back",
   answer: "Answer not accepted",
 };
@@ -86,7 +87,7 @@ function drawn(tool) {
 /** [{text, tone}] about one claim. */
 export function claimNotes(claim) {
   const notes = claim.present ? [] : [{ text: "absent", tone: "" }];
-  if (!claim.supported) notes.push({ text: "no evidence cited", tone: "open" });
+  if (!claim.supported) notes.push({ text: claim.refuted ?? "no evidence cited", tone: "open" });
   else if (!claim.evidence.length) notes.push({ text: "decided by a score", tone: "" });
   return notes;
 }
