@@ -84,7 +84,7 @@ def _find_slices(
     asked = {"phrase": facts["phrase"], "count": len(facts["scores"]), "last": facts["last"]}
     if not facts["slices"]:
         return prompts.line(style, "slices_absent" if facts["absent"] else "slices_none", **asked)
-    key = "slices_relative" if facts["score_kind"] == "relative" else "slices"
+    key = "slices_relative" if facts["score_kind"] == "relative" else "slices_found"
     return "\n".join(
         [
             prompts.line(style, key, **asked),
