@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from foveate.evals.bench.rows import Row
+from foveate.evals.bench.rows import Row, read_rows
 
 EVALUATED = ("pocket-c", "pocket-nodule")
 MARKED = re.compile(r"(<!-- (\w+): [^\n]*-->\n).*?(<!-- /\2 -->)", re.DOTALL)
@@ -76,7 +76,7 @@ def main() -> None:
     if options.report.exists():
         tables["quality"] = quality_table(options.report.read_text(encoding="utf-8"))
     if options.bench.exists():
-        tables["speed"] = speed_table([Row(**row) for row in json.loads(options.bench.read_text())])
+        tables["speed"] = speed_table(read_rows(options.bench))
     named = [(t, options.evals / f"{t}-tools", options.evals / f"{t}-plain") for t in EVALUATED]
     runs = [run for run in named if all((folder / "results.json").exists() for folder in run[1:])]
     if runs:

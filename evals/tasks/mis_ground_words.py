@@ -31,7 +31,9 @@ def question_text(volume: LabelledVolume, question: Question, bare: bool = False
     a, b = (places[k].format(name=_named(volume, question, k)) for k in (0, 1))
     if question.swapped:
         a, b = b, a
-    asked = said[item.kind]["ask"].format(a=a, b=b, relation=_relation(volume, question))
+    forms = said[item.kind]
+    form = forms.get("bare", forms["ask"]) if bare else forms["ask"]
+    asked = form.format(a=a, b=b, relation=_relation(volume, question))
     asked = asked[0].upper() + asked[1:]
     return asked if bare else " ".join([_context(volume, question), asked, said["answer"]])
 

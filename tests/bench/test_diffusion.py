@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from foveate.evals.bench import diffusion
-from foveate.evals.bench.diffusion import Row, Timed
+from foveate.evals.bench.diffusion import Timed
+from foveate.evals.bench.rows import Row
 from foveate.tools.grounding.diffusion.protocol import Denoiser
 from foveate.tools.grounding.diffusion.recipes import Recipe
 
@@ -17,7 +18,7 @@ from ..grounding.diffusion.tiny import save_pipeline
 
 def test_a_row_says_what_it_missed() -> None:
     assert Row("a", 24.9, "x", at_least=25).missed and not Row("a", 25, "x", at_least=25).missed
-    assert Row("b", 65, "MiB", at_most=64).missed and "MISSED" in Row("b", 65, "MiB", at_most=64).line()
+    assert Row("b", 65, "MiB", 64).missed and "MISSED" in Row("b", 65, "MiB", 64).line()
     assert not Row("c", 1, "s").missed
 
 

@@ -92,8 +92,9 @@ def test_bare_questions_are_unmarked_and_come_alone(items: Items, tmp_path: Path
     assert {q.filters["mark"] for q in bare.questions} == {"none"}
     assert all(q.prompt.endswith("?") and "picture is" not in q.prompt for q in bare.questions)
     full = {q.id: q.prompt for q in items.questions}
-    shared = [q for q in bare.questions if q.id in full]
+    shared = [q for q in bare.questions if q.id in full and q.filters["relation"] in ("direction", "across")]
     assert shared and all(q.prompt in full[q.id] for q in shared)
+    assert any(q.prompt.startswith("Is the ") for q in bare.questions if q.filters["relation"] == "picture")
 
 
 @pytest.mark.parametrize(
