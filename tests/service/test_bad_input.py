@@ -190,6 +190,7 @@ def test_questions_that_cannot_be_asked(client: Client, picture: Path) -> None:
         {"question": "x", "look": [{"image": 1}], "boxes": [[5, 5, 1, 1]]},
         {"question": "x", "look": [{"image": 1}], "boxes": [[0, 0, 9999, 5]]},
         {"question": "x", "unknown": 1},
+        {"question": "x", "checks": "some"},
         {},
     ):
         told = client.http.post(f"/v1/sessions/{session}/turns", json=body)

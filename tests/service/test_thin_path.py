@@ -154,7 +154,8 @@ def series(folder: Path, slices: int = 4) -> list[Path]:
         ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
         ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
         ds.RescaleIntercept, ds.RescaleSlope = 0, 1
-        ds.PixelData = np.full((32, 32), index, np.int16).tobytes()
+        pixels = np.indices((32, 32), np.int16).sum(0) // 8 % 2 * 100 + index
+        ds.PixelData = pixels.astype(np.int16).tobytes()
         path = folder / f"MUSTERMANN_{index}.dcm"
         ds.save_as(path, enforce_file_format=True)
         paths.append(path)
@@ -227,3 +228,16 @@ def test_a_second_image_is_shown_with_the_next_question(tmp_path: Path, picture:
     assert told == ["V1"]
     said = "\n".join(message.text for message in model.shown[-1])
     assert "V0 224x112" in said and "V1 224x224" in said and "Is there a spot?" in said
+
+
+def test_a_question_may_ask_for_checks(tmp_path: Path, picture: Path) -> None:
+    # the box lies on the left of the picture
+    claims = [{"text": "The spot is on the image right.", "box": [10, 10, 60, 40], "view": "V0"}]
+    model = ScriptedModel(replies=[call("answer", text="A spot.", claims=claims)])
+    with serving(tmp_path / "data", model) as client:
+        session = client.session(picture)
+        plain = client.ask(session, "Where is the spot?").json()["result"]
+        checked = client.ask(session, "Where is the spot?", checks="basic").json()["result"]
+    assert plain["claims"][0]["supported"] and "checks" not in plain
+    assert checked["abstained"] and "lies on the left" in checked["claims"][0]["refuted"]
+    assert checked["checks"]["level"] == "basic"
