@@ -21,6 +21,8 @@ from foveate.tools.semsam.table import ANTONYM, LEXICAL, Table
 Flag = bool | Tensor
 Number = float | Tensor
 CHUNK = 128
+CACHED = 2**17
+"""Logits of which a core's cache holds a copy."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,8 @@ def _candidates(logits: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         ids = ids.where(ids != first, ids[:, :1])
         ids[:, :1] = first
     top = top.float()
-    # a row at a time stays in a core's cache; an accelerator wants all of them at once
-    size = 1 if logits.is_cpu else max(len(logits), 1)
+    # as many rows at a time as stay in a core's cache; an accelerator wants all of them at once
+    size = max(CACHED // logits.shape[-1], 1) if logits.is_cpu else max(len(logits), 1)
     pairs = zip(logits.split(size), top[:, :1].split(size), strict=True)
     total = torch.cat([(part - best).exp_().sum(-1, keepdim=True) for part, best in pairs])
     return top, ids, top[:, :1] + total.log()
