@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foveate.agent import answer as answers
+from foveate.agent import gate
 from foveate.agent.models.conventions import BoxConventionError
 from foveate.agent.models.profiles import Profile
 from foveate.agent.state import AgentState, evidence_of, evidence_record, turn_of, views_of
@@ -30,6 +31,8 @@ class Concluder:
 
     def answer(self, state: AgentState) -> AgentState:
         """The answer, or the error in it as `pending`, which goes to repair."""
+        if state.get("stopped_by") == gate.STOP:
+            return AgentState(answer=gate.refusal(str(state["failure"])).model_dump(mode="json"))
         if state.get("stopped_by"):
             return AgentState(answer=self._best(state).model_dump(mode="json"))
         n = len(state["steps"]) + 1
@@ -40,6 +43,7 @@ class Concluder:
             done = answers.grounded(given, evidence, _absent(state), self._drawer(state, n))
         except (answers.AnswerError, BoxConventionError, BoxError) as error:
             return self._faulty(state, given, str(error))
+        done = gate.lowered(done, state)
         drawn = [e for e in done.evidence if e.id not in evidence]
         names = tuple(e.id for e in drawn)
         step = Step(n=n, turn=turn_of(state), tool="answer", arguments=arguments, evidence=names)

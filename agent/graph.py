@@ -72,7 +72,8 @@ def build_graph(
     again = Again(model, profile, store, png, tool_schemas([])) if can_resample(model) else None
     # a compact model was taught with the other tools: what `refine` does is done for it after its answer
     asker = again if profile.style == "full" else None
-    looks = ToolContext(store, {}, {}, grounder, resample=asker.within(0) if asker else None)
+    asks = asker.within(0) if asker else None
+    looks = ToolContext(store, {}, {}, grounder, resample=asks, several=profile.style == "full")
     schemas = tool_schemas(toolbox(looks) if use_tools else [])
     words = "\n".join(json.dumps(schema["function"]) for schema in schemas)
     nodes = Nodes(store, grounder, profile, budget, Caller(profile, toolbox), use_tools, words, asker)
@@ -110,7 +111,7 @@ def _wired(
     graph.add_node("reflect", nodes.reflect)
     graph.add_node("repair", nodes.repair)
     graph.add_node("answer", concluder.answer)
-    graph.add_edge("look", "reason")
+    graph.add_conditional_edges("look", _unless_stopped("reason"), ["reason", "answer"])
     graph.add_conditional_edges("reason", _after_reason, ["act", "answer", "repair"])
     graph.add_conditional_edges("act", _unless_stopped("reflect"), ["reflect", "answer"])
     graph.add_edge("reflect", "reason")

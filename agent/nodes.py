@@ -18,6 +18,7 @@ from foveate import prompts
 from foveate.agent import observe
 from foveate.agent.budget import Budget
 from foveate.agent.calls import Caller, Round
+from foveate.agent.gate import STOP, unusable
 from foveate.agent.models.profiles import Profile
 from foveate.agent.resample import Again
 from foveate.agent.state import (
@@ -56,7 +57,7 @@ class Nodes:
 
     def look(self, state: AgentState) -> AgentState:
         """Names the opening views and puts the question under them; a follow-up keeps all that was found."""
-        first = len(state.get("views", {}))
+        first, refused = len(state.get("views", {})), unusable(state)
         opened = [View.model_validate(told) for told in state.get("start", [])]
         views = {f"V{first + i}": view for i, view in enumerate(opened)}
         marked = self._marked(state, list(views))
@@ -82,8 +83,8 @@ class Nodes:
             repairs=0,
             draft=None,
             answer=None,
-            stopped_by=None,
-            failure=None,
+            stopped_by=None if refused is None else STOP,
+            failure=refused,
         )
 
     def _opening(self, state: AgentState) -> list[AnyMessage]:
@@ -134,7 +135,10 @@ class Nodes:
         limits = ToolLimits(view_side=self.profile.max_side, min_side=self.profile.min_side)
         left = self.budget.seconds - seconds_spent(state)
         again = None if self.again is None else self.again.within(left)
-        return ToolContext(self.store, views_of(state), evidence_of(state), self.grounder, limits, again)
+        several = self.profile.style == "full"
+        return ToolContext(
+            self.store, views_of(state), evidence_of(state), self.grounder, limits, again, several
+        )
 
     def _results(self, calls: Sequence[dict[str, Any]], made: Round) -> list[AnyMessage]:
         if not observe.structured(self.profile):

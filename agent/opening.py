@@ -19,6 +19,7 @@ from foveate.agent.state import AgentState, evidence_record, view_record
 from foveate.tools.evidence import Evidence, seen_at
 from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.quality import quality
 from foveate.tools.imaging.store import ImageStore, StoreError
 from foveate.tools.imaging.views import View, overview
 
@@ -33,10 +34,11 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class Opener:
-    """Opens questions for one store and one profile."""
+    """Opens questions for one store and one profile. `gate`: whether the images' quality is judged."""
 
     store: ImageStore
     profile: Profile
+    gate: bool = True
 
     def open(
         self,
@@ -60,10 +62,11 @@ class Opener:
         self._check_shapes(views)
         return AgentState(
             question=question,
+            checks=checks,
             images={self.store.put(image): _told(image) for image in opened},
             start=[view_record(view) for view in views],
-            checks=checks,
             marked=[evidence_record(self._marked(box, views)) for box in boxes],
+            quality=self._quality(views),
         )
 
     def _check_known(self, images: Mapping[str, Any]) -> None:
@@ -93,6 +96,11 @@ class Opener:
                 check_shape(self.profile, view)
         except ValueError as error:
             raise InputError(f"The image cannot be asked about: {error}.") from None
+
+    def _quality(self, views: Sequence[View]) -> dict[str, Any]:
+        """View id → what the quality gate says of the slice that opens the question."""
+        judged = views if self.gate else ()
+        return {view.id: quality(view, self.store.get(view.image_id)).record() for view in judged}
 
     def _marked(self, box: Box | Sequence[float], views: Sequence[View]) -> Evidence:
         if not views:

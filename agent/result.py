@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from foveate.agent.answer import GroundedAnswer
 from foveate.agent.checks.report import checks_told
+from foveate.agent.gate import faults
 from foveate.agent.refining import uncertainty
 from foveate.agent.state import AgentState, Usage, views_of
 from foveate.agent.trace import Step, call_id
@@ -83,8 +84,9 @@ class Result:
             "profile": self.profile,
             **({"decoding": self.decoding} if self.decoding else {}),
             **({"uncertainty": looked} if (looked := uncertainty(self.answer.text, self.steps)) else {}),
-            "usage": dict(self.usage),
             **({"checks": checked} if (checked := checks_told(self.steps)) else {}),
+            **({"quality": poor} if (poor := faults(self.state)) else {}),
+            "usage": dict(self.usage),
             "seconds": round(self.seconds, 3),
             "stopped_by": self.stopped_by,
             "failure": self.failure,

@@ -61,6 +61,7 @@ class Agent:
     eyes. `decoding` is "semsam[:k=16,m=20,…]" for a specification whose logits can be reached;
     `refine` is how many times such a model is asked again after its answer, to tell how far it agrees.
     `checks` is how much is checked before an answer leaves: "none", "basic" (no calls) or "full".
+    Without `gate`, images of any quality are asked about.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Agent:
         show_pixels: bool = True,
         decoding: str | None = None,
         refine: int = 0,
+        gate: bool = True,
         checks: Level = "none",
     ) -> None:
         self.model_name = model if isinstance(model, str) else model._llm_type
@@ -86,7 +88,7 @@ class Agent:
         self.budget = budget or Budget()
         self.use_tools = use_tools and self.profile.tool_calls != "none"
         self.checkpointer = checkpointer
-        self.opener = Opener(self.store, self.profile)
+        self.opener = Opener(self.store, self.profile, gate)
         self.model = chat_model(model, base_url, decoding=decoding) if isinstance(model, str) else model
         if refine and not can_resample(self.model):
             raise InputError("Looking again (refine) needs semantic sampling: give decoding semsam as well.")
@@ -179,6 +181,7 @@ class Agent:
             return self.opener.open(images, question, known, start, boxes, checks)
         asked = self.opener.open(images, question, history.state, start, boxes, checks)
         asked["images"] = {**history.state["images"], **asked["images"]}
+        asked["quality"] = {**history.state.get("quality", {}), **asked["quality"]}
         return AgentState(**{**history.state, **asked})
 
     def _config_for(self, history: Result | None, thread: str | None) -> RunnableConfig:

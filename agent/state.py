@@ -71,7 +71,7 @@ class AgentState(TypedDict, total=False):
     `marked`: boxes of the user on the first of them. `images`: id to {name, about}. `fresh`: views that the
     model has not been shown yet. `decoded`: what semantic sampling did in this question. `draft`: the best
     answer that did not stand. `failure`: why it was stopped. `checks`: the level for this question, None for
-    the agent's own.
+    the agent's own. `quality`: id of an opening view to what the quality gate said of it.
     """
 
     question: str
@@ -81,6 +81,7 @@ class AgentState(TypedDict, total=False):
     marked: list[dict[str, Any]]
     images: Annotated[dict[str, dict[str, str]], merge]
     messages: Annotated[list[AnyMessage], append]
+    quality: Annotated[dict[str, dict[str, Any]], merge]
     views: Annotated[dict[str, dict[str, Any]], merge]
     evidence: Annotated[dict[str, dict[str, Any]], merge]
     steps: Annotated[list[dict[str, Any]], append]

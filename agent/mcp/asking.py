@@ -41,7 +41,8 @@ async def ask(agent: Agent, space: Workspace, given: AskArguments, progress: Pro
 def _opened(agent: Agent, space: Workspace, given: AskArguments) -> AgentState:
     start, boxes = _start(agent, space, given)
     asked = agent.opener.open([], given.question, space.state, start, boxes)
-    return AgentState(**{**space.state, **asked, "images": space.state["images"]})
+    quality = {**space.state.get("quality", {}), **asked["quality"]}
+    return AgentState(**{**space.state, **asked, "images": space.state["images"], "quality": quality})
 
 
 def _start(agent: Agent, space: Workspace, given: AskArguments) -> tuple[list[View], Marked]:

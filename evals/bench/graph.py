@@ -85,4 +85,4 @@ def noise(side: int) -> SourceImage:
     """A gray square picture."""
     from foveate.tools.imaging.image import SourceImage
 
-    return SourceImage(np.random.default_rng(1).integers(0, 255, (1, side, side)).astype(np.uint8))
+    return SourceImage(np.random.default_rng(1).integers(0, 120, (1, side, side)).astype(np.uint8))

@@ -107,11 +107,13 @@ def _call(number: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def picture(gray: int = 90) -> bytes:
-    """A PNG of one gray."""
+    """A PNG of one gray with a white square: one of one gray alone would not be asked about."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.new("L", (224, 112), gray).save(buffer, "PNG")
+    made = Image.new("L", (224, 112), gray)
+    made.paste(255, (4, 4, 24, 24))
+    made.save(buffer, "PNG")
     return buffer.getvalue()
 
 

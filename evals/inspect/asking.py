@@ -61,6 +61,7 @@ class Asker:
             store=store,
             decoding=configuration.decoding,
             checks=configuration.checks,
+            gate=False,  # what is measured lies behind the gate, on blank and spoiled images too
         )
         return cls(agent, OpenedImages(store))
 

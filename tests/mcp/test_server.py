@@ -228,7 +228,9 @@ def shared(made: list[Service] = []) -> Service:  # noqa: B006  one service for 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_everything_over_http(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "gray.png"
-    Image.new("L", (64, 48), 90).save(path)
+    gray = Image.new("L", (64, 48), 90)
+    gray.paste(255, (48, 32, 64, 48))
+    gray.save(path)
 
     async def work(address: str) -> list[Any]:
         async with Client(address, mode=mode) as client:

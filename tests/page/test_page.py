@@ -274,7 +274,8 @@ def test_the_view_shown_opens_the_question(watched: Watched, tmp_path: Path) -> 
     volume = tmp_path / "volume.nii.gz"
     import nibabel
 
-    cube = np.random.default_rng(1).integers(-900, 900, (40, 40, 12)).astype(np.int16)
+    cube = np.random.default_rng(1).integers(-900, 900, (8, 8, 12)).astype(np.int16)
+    cube = cube.repeat(5, 0).repeat(5, 1)
     nibabel.save(nibabel.Nifti1Image(cube, np.diag([2.0, 2.0, 5.0, 1.0])), volume)
     with serving(tmp_path / "data", ScriptedModel(replies=[CANNOT])) as client:
         page = opened(watched, client.base)

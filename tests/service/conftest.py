@@ -22,8 +22,11 @@ SIZED = call("answer", text="It is small.", claims=[{"text": "the spot", "eviden
 
 
 def draw(path: Path, gray: int = 90, size: tuple[int, int] = (224, 112)) -> Path:
-    """A gray picture whose pocket view has its own pixels."""
-    Image.fromarray(np.full((size[1], size[0]), gray, np.uint8)).save(path)
+    """A gray picture with white corners, whose pocket view has its own pixels."""
+    pixels = np.full((size[1], size[0]), gray, np.uint8)
+    for corner in (np.s_[:8, :8], np.s_[:8, -8:], np.s_[-8:, :8], np.s_[-8:, -8:]):
+        pixels[corner] = 255
+    Image.fromarray(pixels).save(path)
     return path
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from foveate.tools.imaging.canonical import ViewingConvention, canonical_volume
-from foveate.tools.imaging.dicom_file import read_dicom
+from foveate.tools.imaging.dicom_file import patient_of, read_dicom
 from foveate.tools.imaging.dicom_geometry import (
     Placement,
     UnevenStack,
@@ -34,7 +34,7 @@ def load_dicom(data: bytes, name: str, limits: Limits, convention: ViewingConven
     placements = frame_placements(ds, frames) if frames > 1 else None
     if placements is not None:
         try:
-            return volume_of(decoded, placements, convention)
+            return _of_patient(volume_of(decoded, placements, convention), ds)
         except UnevenStack as reason:
             decoded.notes.append(f"shown frame by frame: {reason}")
     return _as_stored(ds, decoded)
@@ -70,7 +70,12 @@ def _as_stored(ds: Dataset, decoded: Decoded) -> SourceImage:
         default_window=decoded.window,
         notes=decoded.notes,
     )
-    return _named(image, decoded)
+    return _of_patient(_named(image, decoded), ds)
+
+
+def _of_patient(image: SourceImage, ds: Dataset) -> SourceImage:
+    image.patient = patient_of(ds)
+    return image
 
 
 def _seen_as(plane: str, sides: tuple[str, str] | None) -> Convention:

@@ -1,11 +1,15 @@
 """A DICOM file as a checked data set: is there an image, how large does it say it is, can it be decoded.
 
-Only tags of the image itself are ever asked for; names, dates, identifiers and free texts are not.
+Only tags of the image itself are ever asked for; names, dates, identifiers and free texts are not. One
+exception: the patient's identifier is asked for to be digested at once, under a key that is drawn when the
+process starts and never leaves it, so that two images of different patients are not compared.
 """
 
 from __future__ import annotations
 
+import hmac
 import io
+import secrets
 import zlib
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -28,6 +32,8 @@ from foveate.tools.imaging.errors import ImageError, Limits, damaged
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _NOT_SIZES = (0xC4, 0xC8, 0xCC)  # of the JPEG markers C0..CF, those that do not start a frame
 _CHUNK = 1 << 20
+_KEY = secrets.token_bytes(32)
+_NOBODY = frozenset(("", "0", "1", "ANON", "ANONYMOUS", "ANONYMIZED", "ANONYMISED", "NONE", "UNKNOWN"))
 
 
 def read_dicom(data: bytes, name: str, limits: Limits) -> Dataset:
@@ -69,6 +75,17 @@ def number(ds: Any, keyword: str, default: float) -> float:
     if value is None or value == "":
         return default
     return float(value[0]) if isinstance(value, list | tuple | pydicom.multival.MultiValue) else float(value)
+
+
+def patient_of(ds: Dataset) -> bytes | None:
+    """A digest of the patient's identifier that is worth nothing outside this process; None without one."""
+    try:
+        parts = [str(ds.get(tag) or "").strip().upper() for tag in ("PatientID", "IssuerOfPatientID")]
+    except Exception:  # a broken element; its text may be in the error, so that is dropped
+        return None
+    if parts[0] in _NOBODY:
+        return None
+    return hmac.digest(_KEY, "\0".join(parts).encode("utf-8", "replace"), "sha256")
 
 
 def _check_deflated(data: bytes, name: str, limits: Limits) -> None:

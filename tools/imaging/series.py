@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from foveate.tools.imaging.canonical import ViewingConvention
 from foveate.tools.imaging.dicom import load_dicom, stack_of, volume_of
-from foveate.tools.imaging.dicom_file import declared_sizes, number, read_dicom
+from foveate.tools.imaging.dicom_file import declared_sizes, number, patient_of, read_dicom
 from foveate.tools.imaging.dicom_geometry import UnevenStack, placement_of
 from foveate.tools.imaging.dicom_pixels import Decoded, decode, modality_of
 from foveate.tools.imaging.errors import ImageError, Limits, damaged
@@ -142,9 +142,11 @@ def _joined(
         whole.notes.append("the files do not place their slices: ordered by instance number, sides as stored")
         return stack_of(sets[0], whole)
     try:
-        return volume_of(whole, [item for item in placements if item is not None], convention)
+        volume = volume_of(whole, [item for item in placements if item is not None], convention)
     except UnevenStack as reason:
         raise ImageError(f"{name} makes no volume: {reason}; complete it or open single files.") from None
+    volume.patient = patient_of(sets[0])
+    return volume
 
 
 def _slice(path: Path, name: str, limits: Limits) -> tuple[Dataset, Decoded]:

@@ -12,6 +12,7 @@ const STOPS = {
   tokens: "Stopped: the token budget was used",
   repairs: "Stopped: its replies could not be read",
   loop: "Stopped: it repeated itself",
+  quality: "Not asked: the image cannot be used",
   model_error: "Stopped: the model failed",
 };
 const STEPS = {
