@@ -50,7 +50,7 @@ def _instances(labels: LabelMap) -> Iterator[tuple[Mask, npt.NDArray[np.intp]]]:
 
 def _centres(labels: LabelMap, spacing: Sequence[float]) -> Floats:
     found = [_centre(mask) + corner for mask, corner in _instances(labels)]
-    return np.array(found, dtype=np.float64).reshape(-1, labels.ndim) * np.asarray(spacing)
+    return np.asarray(np.array(found, dtype=np.float64).reshape(-1, labels.ndim) * np.asarray(spacing))
 
 
 def _centre(mask: Mask) -> Floats:
