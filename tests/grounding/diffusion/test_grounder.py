@@ -27,7 +27,10 @@ from foveate.tools.toolbox import make_tools
 from ..conftest import ct as ct  # the small CT of the other grounders' tests
 from .tiny import save_pipeline
 
-FAST = replace(load_recipe("fast"), sides=(4, 8), propagate=((4, 1),), contrast=("nothing found",), latents=4)
+FAST = replace(
+    load_recipe("fast"), sides=(4, 8), propagate=((4, 1),), contrast=("nothing found",), contrast_weight=1.0,
+    latents=4, queries="shared",
+)  # fmt: skip
 PHRASES = ["left lung opacity", "nodule"]
 
 
@@ -114,13 +117,14 @@ def test_a_shown_calibration_decides_absence(
     offset: float, absent: bool, tmp_path: Path, ct: SourceImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = save_pipeline(tmp_path)
-    save_calibrations(folder, [Calibration("g", "noise", 1.0, offset, 0.5, 30, 40, 0.9, 0.1)])
-    where = "foveate.tools.grounding.diffusion.recipes.load_recipe"
+    save_calibrations(folder, [Calibration("g", "noise", 1.0, offset, 0.5, 30, 40, 0.9, 0.1, 0.95, 0.7)])
+    where = "foveate.tools.grounding.adapters.diffusion.load_recipe"
     monkeypatch.setattr(where, lambda name: replace(FAST, name="g"))
     [found] = load_grounder(f"diffusion@{folder}").ground(overview(ct, 64), ct, ["nodule"])
     assert found.absent is absent and bool(found.regions) is not absent and found.threshold == 0.5
     assert found.score_kind == "relative" and found.best_score == pytest.approx(float(not absent))
-    shown = {"positives": 30, "negatives": 40, "auc": 0.9, "brier": 0.1}
+    shown = {"score": "noise", "positives": 30, "negatives": 40, "auc": 0.9, "brier": 0.1}
+    shown |= {"sensitivity": 0.95, "specificity": 0.7}
     assert found.detail["presence_calibration"] == shown and "presence_score" in found.detail
 
 

@@ -121,6 +121,7 @@ def test_a_calibration_is_fitted_kept_and_found_again(tmp_path: Path) -> None:
     assert made.slope == pytest.approx(0.1 / 0.05**2, rel=0.25)
     assert made.probability(0.05) == pytest.approx(0.5, abs=0.1)
     assert (made.positives, made.negatives) == (200, 200) and 0.85 < made.auc < 0.97 and made.brier < 0.14
+    assert 0.95 <= made.sensitivity <= 0.96 and 0 < made.threshold < 0.5 and made.specificity > 0.4
     save_calibrations(tmp_path, [made])
     assert load_calibration(tmp_path, "fast") == made and load_calibration(tmp_path, "ldm") is None
     (tmp_path / "presence.json").write_text("{")

@@ -95,8 +95,9 @@ class DiffusionGrounder:
         if self.calibration is not None:
             c = self.calibration
             told["presence_calibration"] = {
-                "positives": c.positives, "negatives": c.negatives, "auc": round(c.auc, 4),
-                "brier": round(c.brier, 4),
+                "score": c.score, "positives": c.positives, "negatives": c.negatives,
+                "auc": round(c.auc, 4), "brier": round(c.brier, 4),
+                "sensitivity": round(c.sensitivity, 4), "specificity": round(c.specificity, 4),
             }  # fmt: skip
         if found.priors is not None:
             prior = found.priors[index]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from foveate.tools.grounding.diffusion.run_fast import Errors
 
 FILE = "presence.json"
+MISSED = 0.05
 ScoreOf = Literal["noise", "attention"]
 
 
@@ -51,7 +52,8 @@ class Calibration:
     """p = 1 / (1 + exp(−(slope·score + offset))), fitted for one recipe; absent where p is below `threshold`.
 
     `score` says which score it is of. `positives` and `negatives` are how many pictures it was fitted on,
-    `auc` how well the score parts them there and `brier` the mean squared error of p.
+    `auc` how well the score parts them there, `brier` the mean squared error of p, `sensitivity` and
+    `specificity` the shares of the present and the absent that the threshold gets right.
     """
 
     recipe: str
@@ -63,6 +65,8 @@ class Calibration:
     negatives: int
     auc: float
     brier: float
+    sensitivity: float
+    specificity: float
 
     def probability(self, score: float) -> float:
         return float(1 / (1 + np.exp(-np.clip(self.slope * score + self.offset, -50, 50))))
@@ -73,10 +77,10 @@ def calibrate(
     score: ScoreOf,
     scores: npt.NDArray[np.floating],
     present: npt.NDArray[np.bool_],
-    threshold: float = 0.5,
+    missed: float = MISSED,
 ) -> Calibration:
-    """Platt scaling: logistic regression on one score, with Platt's smoothed targets. Raises GrounderError
-    when either class is missing.
+    """Platt scaling: logistic regression on one score, with Platt's smoothed targets; a threshold that calls
+    at most the share `missed` of what is present absent. Raises GrounderError when either class is missing.
     """
     scores, present = np.asarray(scores, np.float64), np.asarray(present, np.bool_)
     pos, neg = int(present.sum()), int((~present).sum())
@@ -92,7 +96,9 @@ def calibrate(
     above = scores[present][:, None] - scores[~present][None]
     auc = float((above > 0).mean() + 0.5 * (above == 0).mean())
     brier = float(np.mean((p - present) ** 2))
-    return Calibration(recipe, score, float(slope), float(offset), threshold, pos, neg, auc, brier)
+    threshold = float(np.quantile(p[present], missed, method="lower"))
+    right = float((p[present] >= threshold).mean()), float((p[~present] < threshold).mean())
+    return Calibration(recipe, score, float(slope), float(offset), threshold, pos, neg, auc, brier, *right)
 
 
 def save_calibrations(folder: Path, told: list[Calibration]) -> None:
