@@ -20,19 +20,20 @@ from statistics import median
 import numpy as np
 
 from foveate.agent.demo import demo_folder
-from foveate.evals.bench.planted import Pair, Slice, pairs, slices
+from foveate.evals.bench.planted import Arm, Pair, Slice, pairs, slices
 from foveate.evals.metrics.bootstrap import bootstrap_mean
 from foveate.evals.metrics.boxes import box_iou
 from foveate.tools.context import ToolContext
+from foveate.tools.imaging.frames import Affine2D
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import overview
 from foveate.tools.multi.compare import compare
 from foveate.tools.multi.difference import changes
 from foveate.tools.multi.match import FOUND, best_match
-from foveate.tools.multi.planes import pair_of_planes, plane_of
+from foveate.tools.multi.planes import Plane, pair_of_planes, plane_of
 from foveate.tools.multi.registration import RegistrationError, register
 
-TARGETS = {"registered": 0.6, "shifted": 0.5}
+TARGETS: dict[Arm, float] = {"registered": 0.6, "shifted": 0.5}
 PATCH_MM = 24.0
 
 
@@ -73,7 +74,7 @@ def judged(pair: Pair) -> Found:
     fixed, moving = pair_of_planes(*(plane_of(image, "axial", 0) for image in (pair.newer, pair.older)))
     plain = changes(fixed.pixels, moving.pixels, moved=False)
     affine = artifact.facts["affine"]
-    place, score = _matched(pair)
+    place, score = _matched(pair, fixed, moving, Affine2D(*affine))
     return Found(
         arm=pair.arm,
         kind=pair.kind,
@@ -91,9 +92,8 @@ def judged(pair: Pair) -> Found:
     )
 
 
-def _matched(pair: Pair) -> tuple[float | None, float]:
+def _matched(pair: Pair, fixed: Plane, moving: Plane, affine: Affine2D) -> tuple[float | None, float]:
     """(IoU of the place that a patch of the newer slice is found at with where it really is, its score)."""
-    fixed, moving = pair_of_planes(*(plane_of(image, "axial", 0) for image in (pair.newer, pair.older)))
     rng = np.random.default_rng([pair.seed, pair.slice.index])
     width, height = fixed.size
     wide, high = (PATCH_MM / spacing for spacing in reversed(fixed.spacing))
@@ -101,7 +101,7 @@ def _matched(pair: Pair) -> tuple[float | None, float]:
     corners = (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
     box = pair.newer.source_frame("axial", 0).box(*corners)
     try:
-        found = best_match(box, fixed, moving, register(fixed, moving))
+        found = best_match(box, fixed, moving, affine)
     except RegistrationError:
         return None, 0.0
     return box_iou(found.corners, pair.true.map_box(*corners)), found.score
@@ -112,8 +112,6 @@ def _iou(found: tuple[float, ...] | None, true: tuple[float, ...]) -> float:
 
 
 def _error(pair: Pair, affine: Sequence[float]) -> float:
-    from foveate.tools.imaging.frames import Affine2D
-
     width, height = pair.newer.plane_size("axial")
     found = Affine2D(*affine)
     corners = ((0, 0), (width, 0), (0, height), (width, height))
@@ -165,11 +163,11 @@ def report(found: Sequence[Found], strangers: dict[str, list[float]]) -> list[st
 
 
 def _mean(name: str, values: Iterable[tuple[float, str]], target: float | None = None) -> str:
-    numbers, clusters = zip(*values, strict=True) if (values := list(values)) else ((), ())
-    if not numbers:
+    given = list(values)
+    if not given:
         return f"{name:<44} none"
-    interval = bootstrap_mean(numbers, clusters)
-    told = f"{name:<44}{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}] n={len(numbers)}"
+    interval = bootstrap_mean([value for value, _ in given], [cluster for _, cluster in given])
+    told = f"{name:<44}{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}] n={len(given)}"
     if target is None:
         return told
     return f"{told}  target {target}{'' if interval.estimate >= target else '  MISSED'}"
@@ -187,7 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     of = slices(options.data, demo_folder())[:: options.every]
     found = [
         judged(pair)
-        for arm in options.arms.split(",")
+        for arm in TARGETS
+        if arm in options.arms.split(",")
         for seed in range(options.seeds)
         for one in of
         for pair in pairs(one, arm, seed)

@@ -15,7 +15,7 @@ from foveate.tools.context import Corners, ToolArtifact, ToolContext
 from foveate.tools.imaging.frames import Affine2D, Box
 from foveate.tools.multi.pairs import carried, pair_of, scored, transform_facts
 from foveate.tools.multi.planes import Floats, Plane, warped
-from foveate.tools.multi.registration import Alignment, RegistrationError, register
+from foveate.tools.multi.registration import RegistrationError, register
 
 FOUND = 0.6
 """The least correlation of a patch with the place that it is found at. Measured by
@@ -46,7 +46,7 @@ def match(
     source = target.view.frame.to_source(target.box)
     fixed, moving = pair.planes()
     alignment = register(fixed, moving)
-    found = best_match(source, fixed, moving, alignment)
+    found = best_match(source, fixed, moving, alignment.affine)
     there = pair.views[1].frame.source.box(*found.corners)
     shown = carried(there, Affine2D.identity(), pair.views[1])
     certain = found.score >= FOUND and shown is not None
@@ -67,12 +67,12 @@ def match(
     return ToolArtifact(evidence=(made,), facts=facts)
 
 
-def best_match(box: Box, fixed: Plane, moving: Plane, alignment: Alignment) -> Match:
-    """The best place of a source box of `fixed` in `moving`, near where the alignment carries it.
+def best_match(box: Box, fixed: Plane, moving: Plane, affine: Affine2D) -> Match:
+    """The best place of a source box of `fixed` in `moving`, near where the map of source pixels carries it.
 
     Raises RegistrationError for a patch that is too small or constant, or has left the other slice.
     """
-    patch, region, origin = _patches(box, fixed, moving, alignment)
+    patch, region, origin = _patches(box, fixed, moving, affine)
     if min(patch.shape) < LEAST_SIDE:
         raise RegistrationError(f"the region has less than {LEAST_SIDE} pixels a side and cannot be matched")
     if np.ptp(patch) <= 0:
@@ -80,9 +80,7 @@ def best_match(box: Box, fixed: Plane, moving: Plane, alignment: Alignment) -> M
     score, (row, col) = _peak(patch, region)
     x, y = origin[0] + col, origin[1] + row
     offset = (x - box.x0, y - box.y0)
-    corners = alignment.affine.map_box(
-        box.x0 + offset[0], box.y0 + offset[1], box.x1 + offset[0], box.y1 + offset[1]
-    )
+    corners = affine.map_box(box.x0 + offset[0], box.y0 + offset[1], box.x1 + offset[0], box.y1 + offset[1])
     width, height = moving.size
     inside = (max(corners[0], 0.0), max(corners[1], 0.0), min(corners[2], width), min(corners[3], height))
     if inside[2] - inside[0] < 1 or inside[3] - inside[1] < 1:
@@ -91,14 +89,14 @@ def best_match(box: Box, fixed: Plane, moving: Plane, alignment: Alignment) -> M
 
 
 def _patches(
-    box: Box, fixed: Plane, moving: Plane, alignment: Alignment
+    box: Box, fixed: Plane, moving: Plane, affine: Affine2D
 ) -> tuple[Floats, Floats, tuple[float, float]]:
     """(the patch, the part of the moving plane to search, on the fixed grid, where that part begins if the
     patch lies at its own place's offset)."""
     x0, y0, x1, y1 = (round(value) for value in box.as_tuple())
     patch = fixed.pixels[y0:y1, x0:x1]
     dx, dy = max(3, round(REACH * (x1 - x0))), max(3, round(REACH * (y1 - y0)))
-    grid = alignment.affine @ Affine2D.scale_shift(1.0, 1.0, x0 - dx, y0 - dy)
+    grid = affine @ Affine2D.scale_shift(1.0, 1.0, x0 - dx, y0 - dy)
     region = warped(moving.pixels, grid, (x1 - x0 + 2 * dx, y1 - y0 + 2 * dy), order=1)
     if not np.isfinite(region).any():
         raise RegistrationError("the region lies outside the other slice")

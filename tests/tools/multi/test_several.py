@@ -147,7 +147,7 @@ def test_a_region_is_followed_to_both_its_ends() -> None:
     by_slice = {e.slice: e for e in artifact.evidence}
     assert set(by_slice) == set(range(found["first"], found["last"] + 1))
     assert iou(by_slice[15].box, (38, 35, 49, 46)) > 0.6, "the ball has drifted by three pixels"
-    assert all(e.mm is not None and e.view == "V1" for e in artifact.evidence)
+    assert all(e.mm is not None and e.seen_in == artifact.views[0].id for e in artifact.evidence)
     assert artifact.views[0].slices == tuple(by_slice)
     assert "montage" in text
 
