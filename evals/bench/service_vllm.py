@@ -82,7 +82,9 @@ def _session(base: str, number: int, round_: int) -> None:
         http.post(f"/v1/sessions/{session}/images", files=files).raise_for_status()
         for question in QUESTIONS[:TURNS]:
             at = f"/v1/sessions/{session}/turns"
-            http.post(at, params={"wait": 500}, json={"question": question}).raise_for_status()
+            told = http.post(at, params={"wait": 300}, json={"question": question})
+            if told.status_code != 200:
+                raise RuntimeError(f"a question was not answered: {told.status_code} {told.text[:200]}")
 
 
 def _again(port: int, bodies: tuple[bytes, ...]) -> None:
