@@ -44,7 +44,8 @@ def throughput(folder: Path, more: list[str], python: Path) -> dict[str, Any]:
         try:
             for number in range(ROUNDS + 1):  # the first warms both up
                 kept.begin()
-                served = _together(lambda n, at=number: _session(server.base, n, at))
+                sessions = [_session(server.base, number * SESSIONS + n) for n in range(SESSIONS)]
+                served = _together(lambda n, all_=sessions: _ask(server.base, all_[n]))
                 requests = sum(len(each) for each in kept.bodies.values())
                 talks = [tuple(each) for each in kept.bodies.values()]
                 bare = _together(lambda n, all_=talks: _again(kept.port, all_[n % len(all_)]))
@@ -74,12 +75,17 @@ def _together(work: Any) -> float:
     return time.perf_counter() - begin
 
 
-def _session(base: str, number: int, round_: int) -> None:
-    """One session with a picture of its own."""
-    with httpx.Client(base_url=base, timeout=600) as http:
-        session = http.post("/v1/sessions").json()["id"]
-        files = {"files": ("picture.png", _picture(round_ * SESSIONS + number), "image/png")}
+def _session(base: str, seed: int) -> str:
+    """A session with a picture of its own."""
+    with httpx.Client(base_url=base, timeout=60) as http:
+        session = str(http.post("/v1/sessions").json()["id"])
+        files = {"files": ("picture.png", _picture(seed), "image/png")}
         http.post(f"/v1/sessions/{session}/images", files=files).raise_for_status()
+    return session
+
+
+def _ask(base: str, session: str) -> None:
+    with httpx.Client(base_url=base, timeout=600) as http:
         for question in QUESTIONS[:TURNS]:
             at = f"/v1/sessions/{session}/turns"
             told = http.post(at, params={"wait": 300}, json={"question": question})
