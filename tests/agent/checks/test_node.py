@@ -116,7 +116,7 @@ def test_a_spent_budget_ends_the_asking() -> None:
     spent = AIMessage("Yes", usage_metadata=usage)  # type: ignore[arg-type]
     result = asked([claim("The left kidney is visible.", "E1")], "full", spent, budget=Budget(tokens=50))
     kinds = [step.arguments["kind"] for step in result.steps if step.tool == "check"]
-    assert kinds == ["geometry", "presence", "crop"] and result.answer.claims[0].supported
+    assert kinds == ["geometry", "presence", "crop", "verdict"] and result.answer.claims[0].supported
 
 
 def test_a_question_may_name_its_own_level() -> None:
