@@ -99,9 +99,11 @@ class PictureGrounder:
                 regions.append(Region(to_view(inside, shown, view), float(score), label))
         regions.sort(key=lambda region: -region.score)
         best = max((r.score for r in regions), default=0.0) if seen.best_score is None else seen.best_score
+        # what a model saw in the padding or beyond the edge alone is not in the picture
+        absent = True if seen.absent is False and seen.boxes and not regions else seen.absent
         heat = None if seen.heatmap is None else as_shown(seen.heatmap, view, shown)
         return Grounding(
-            phrase, tuple(regions[: self.most]), self.score_kind, seen.absent, best, seen.threshold, heat,
+            phrase, tuple(regions[: self.most]), self.score_kind, absent, best, seen.threshold, heat,
             seconds, seen.passes, detail,
         )  # fmt: skip
 
