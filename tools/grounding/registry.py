@@ -33,6 +33,7 @@ GROUNDERS = {
     "score": f"{_HERE}.adapters.score",
     "agree": f"{_HERE}.adapters.agree",
     "tighten": f"{_HERE}.adapters.tighten",
+    "sure": f"{_HERE}.adapters.sure",
 }
 SEGMENTERS = {
     "sam": f"{_HERE}.segmenters.sam",

@@ -1,0 +1,179 @@
+"""The answers of the uncertainty report as UNCERTAINTY.md and its curve. Knows cases; no image, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from foveate.evals.metrics.bootstrap import Interval, bootstrap_statistic
+from foveate.evals.metrics.calibration import expected_calibration_error
+from foveate.evals.metrics.ranking import auroc
+from foveate.evals.metrics.selective import aurc, operating_point, risk_at, risk_coverage
+from foveate.evals.report.plots import curve
+from foveate.pocket.uncertainty_cases import NAMES, SURE, Case
+from foveate.pocket.uncertainty_fit import HIT, iou_of
+from foveate.tools.grounding.uncertainty.score import Calibration
+
+COVERAGE, DRAWS = 0.8, 1000
+Indices = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+STYLE = (
+    "<style>text{font:11.5px system-ui,sans-serif;fill:#444}.grid,.axis{stroke:#ddd;fill:none}"
+    ".series{fill:none;stroke-width:2}.s0{stroke:#2563a8}.s1{stroke:#b4552d}.s2{stroke:#3a8a4d}"
+    ".s3{stroke:#999}</style>"
+)
+
+
+def report_text(on_c: Sequence[Case], nodule: Sequence[Case], calibration: Calibration, every: int) -> str:
+    """UNCERTAINTY.md."""
+    parts = [_head(on_c, calibration, every), _fusion(on_c), _doubt(on_c, calibration)]
+    return "\n\n".join([*parts, _nodule(nodule, calibration), _limits()]) + "\n"
+
+
+def risk_picture(on_c: Sequence[Case], calibration: Calibration) -> str:
+    """Risk (share with IoU < 0.5) over coverage in order of the uncertainty and of its parts, as SVG."""
+    lost = np.array([float(iou_of(case) < HIT) for case in on_c])
+    series = []
+    for name, doubt in _doubts(calibration).items():
+        made = risk_coverage([-doubt(case) for case in on_c], lost)
+        series.append((name, list(zip(made.coverage.tolist(), made.risk.tolist(), strict=True))))
+    top = max(risk for _, points in series for _, risk in points)
+    drawn = curve(
+        series, "coverage", "risk: share of boxes given with IoU < 0.5", top=float(np.ceil(top * 20) / 20)
+    )
+    return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{STYLE}", 1)
+
+
+def doubt(case: Case, calibration: Calibration) -> float:
+    """The uncertainty of SURE's box; 1 where no hypothesis has one."""
+    return 1.0 if case.boxes[SURE] is None else calibration.uncertainty(case.features)
+
+
+def _doubts(calibration: Calibration) -> dict[str, Callable[[Case], float]]:
+    return {
+        "uncertainty": lambda case: doubt(case, calibration),
+        "1 - consensus": lambda case: 1 - case.features["consensus"],
+        "spread": lambda case: case.features["spread"] if case.boxes[SURE] is not None else 1.0,
+        "miss rate": lambda case: case.features["miss_rate"],
+    }
+
+
+def _head(on_c: Sequence[Case], calibration: Calibration, every: int) -> str:
+    slices = len({case.slice_name for case in on_c})
+    return (
+        "# What fusion and abstention are worth\n\n"
+        f"Made by `python -m foveate.pocket.uncertainty_report --every {every}`: {len(on_c)} boxes, every "
+        f"structure that {slices} slices of patient C show. Neither model was trained on C, and nothing here "
+        f"was chosen on C: weights, what the map weighs ({calibration.heat:g}) and the calibration "
+        f"({calibration.cases} boxes; on blocks left out AUROC {calibration.auroc:.2f}, Brier "
+        f"{calibration.brier:.3f}) come from held-out slices of A and B, by `{calibration.command}`.\n"
+        "Intervals are 95 % bootstrap intervals that draw whole slices; neighbouring slices are alike and "
+        "there is one patient, so they say nothing about other patients."
+    )
+
+
+def _macro(values: Floats, names: npt.NDArray[np.intp]) -> Callable[[Indices], float]:
+    """The mean over structures of the mean over their boxes, of the drawn ones."""
+
+    def of(drawn: Indices) -> float:
+        count = np.bincount(names[drawn])
+        total = np.bincount(names[drawn], weights=values[drawn])
+        return float((total[count > 0] / count[count > 0]).mean())
+
+    return of
+
+
+def _fusion(on_c: Sequence[Case]) -> str:
+    """Every combination and its paired difference to the better of the two alone."""
+    names = np.unique([case.name for case in on_c], return_inverse=True)[1]
+    ious = {how: np.array([iou_of(case, how) for case in on_c]) for how in on_c[0].boxes}
+    everything = np.arange(len(on_c))
+    whole = {how: _macro(values, names)(everything) for how, values in ious.items()}
+    better = max(NAMES, key=whole.__getitem__)
+    lines = [
+        "## Fusion", "",
+        f"Macro mIoU over structures (no box counts 0); the last columns are paired differences to {better}, "
+        "the better of the two alone. Target: not below it.", "",
+        "| grounder | macro mIoU | mIoU | IoU ≥ 0.5 | less the better alone | 95 % |",
+        "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for how, values in ious.items():
+        gap = _interval(_macro(values - ious[better], names), on_c)
+        last = (
+            "| – | – |" if how == better else f"| {gap.estimate:+.3f} | {gap.low:+.3f} to {gap.high:+.3f} |"
+        )
+        lines.append(
+            f"| `{how}` | {whole[how]:.3f} | {values.mean():.3f} | {(values >= HIT).mean():.2f} {last}"
+        )
+    return "\n".join([*lines, "", f"`{SURE}` is counted before it abstains."])
+
+
+def _interval(statistic: Callable[[Indices], float], on_c: Sequence[Case]) -> Interval:
+    return bootstrap_statistic(statistic, len(on_c), [case.slice_name for case in on_c], draws=DRAWS)
+
+
+def _doubt(on_c: Sequence[Case], calibration: Calibration) -> str:
+    given = [case for case in on_c if case.boxes[SURE] is not None]
+    lines = [
+        "## Uncertainty and abstention", "",
+        f"Of {len(on_c)} boxes asked for, {len(on_c) - len(given)} had no hypothesis with a box. Risk is the "
+        "share of boxes with IoU < 0.5. Targets: AUROC ≥ 0.75; at 80 % coverage the risk falls by 30 %.", "",
+        "| | all asked (none counts as missed) | only where there is a box |", "|---|---|---|",
+    ]  # fmt: skip
+    columns = [_figures(cases, calibration) for cases in (on_c, given)]
+    lines += [f"| {name} | {columns[0][name]} | {columns[1][name]} |" for name in columns[0]]
+    return "\n".join([*lines, "", "![risk over coverage](uncertainty_risk.svg)"])
+
+
+def _figures(cases: Sequence[Case], calibration: Calibration) -> dict[str, str]:
+    missed = np.array([iou_of(case) < HIT for case in cases])
+    lost = missed.astype(np.float64)
+    by = {name: np.array([of(case) for case in cases]) for name, of in _doubts(calibration).items()}
+    own = by["uncertainty"]
+    told = {f"AUROC of {name}": _told(lambda d, v=v: auroc(v[d], missed[d]), cases) for name, v in by.items()}  # type: ignore[misc]
+    made = risk_coverage(-own, lost)
+    told |= {f"risk at {c:.0%} coverage": f"{risk_at(made, c):.3f}" for c in (1.0, 0.9, COVERAGE, 0.7)}
+    told["relative fall of the risk at 80 %"] = _told(lambda d: _fall(own[d], lost[d]), cases)
+    told["AURC"] = f"{aurc(-own, lost):.3f}"
+    point = operating_point((own <= calibration.most).tolist(), lost)
+    told[f"given (uncertainty ≤ {calibration.most:g}): coverage, risk"] = (
+        f"{point.coverage:.2f}, {point.risk:.3f}"
+    )
+    told["expected calibration error"] = f"{expected_calibration_error(1 - own, ~missed, 10):.3f}"
+    return told
+
+
+def _fall(own: Floats, lost: Floats) -> float:
+    whole = float(lost.mean())
+    return float("nan") if whole == 0 else 1 - risk_at(risk_coverage(-own, lost), COVERAGE) / whole
+
+
+def _told(statistic: Callable[[Indices], float], cases: Sequence[Case]) -> str:
+    made = _interval(statistic, cases)
+    return f"{made.estimate:.2f} ({made.low:.2f} to {made.high:.2f})"
+
+
+def _nodule(nodule: Sequence[Case], calibration: Calibration) -> str:
+    lines = [
+        "## The real nodule", "",
+        "IoU with the mean of its readers' boxes, by slice of patient A; they were never trained on.", "",
+        "| slice | pocket | diffusion | fuse | sure | uncertainty | given |", "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for case in nodule:
+        ious = [iou_of(case, how) for how in (*NAMES, "fuse(pocket+diffusion)", SURE)]
+        own = doubt(case, calibration)
+        said = "yes" if own <= calibration.most else "no"
+        name = case.slice_name.removeprefix("nodule")
+        lines.append(f"| {name} | {' | '.join(f'{iou:.2f}' for iou in ious)} | {own:.2f} | {said} |")
+    return "\n".join(lines)
+
+
+def _limits() -> str:
+    return (
+        "## What this does not show\n\n"
+        "- One patient, 40 mm of upper abdomen; labels of anatomy are TotalSegmentator's, not people's.\n"
+        "- Only structures that the slice shows were asked for: absence is pocket's presence (REPORT.md).\n"
+        "- The calibration is of these two models; others have an uncertainty that only ranks."
+    )

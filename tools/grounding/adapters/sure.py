@@ -1,0 +1,74 @@
+"""A consensus box with its uncertainty, or none: "sure[:most=0.5](pocket+diffusion)".
+
+Each part is asked in several wordings and on several changes of the slice. Where most of those that can
+decide find nothing it is absent; where the boxes are not to be trusted there is none, and the reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foveate.tools.grounding.card import Card
+from foveate.tools.grounding.combine import load_parts, names_of, report, split_parts
+from foveate.tools.grounding.options import read_options
+from foveate.tools.grounding.protocol import Grounder, Grounding, Region
+from foveate.tools.grounding.uncertainty.hypotheses import Asked, ask
+from foveate.tools.grounding.uncertainty.score import Doubt, doubt_of
+from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.views import View
+
+CARD = Card(
+    line="consensus over wordings, changes of the slice and grounders, with its uncertainty; abstains",
+    licence="as its parts",
+    size="as its parts, asked five times",
+    boxes="the best of its hypotheses' boxes, in source pixels",
+    kind="combination",
+    example="[:most=0.5](ONE+OTHER)",
+)
+
+
+def load(recipe: str, model: str) -> Grounder:
+    """One part or more; `most`: the uncertainty above which no box is given, by default as calibrated."""
+    most = read_options("sure", recipe, most=-1.0)["most"]
+    parts = load_parts("sure", model, len(split_parts(model)))
+    return Sure(f"sure({'+'.join(p.name for p in parts)})", parts, most if most >= 0 else None)
+
+
+@dataclass
+class Sure:
+    """`most` None: as the calibration of just these parts says; without one every box is given."""
+
+    name: str
+    parts: Sequence[Grounder]
+    most: float | None = None
+
+    def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
+        return [self._one(view, each) for each in ask(self.name, self.parts, view, image, phrases)]
+
+    def _one(self, view: View, asked: Asked) -> Grounding:
+        doubt = doubt_of(asked, names_of(self.parts), view)
+        most = doubt.most if self.most is None else self.most
+        reason, absent = self._reason(doubt, most)
+        box = doubt.agreement.box
+        sure = 1 - doubt.uncertainty
+        regions: tuple[Region, ...] = ()
+        if box is not None and not reason:
+            placed = view.frame.from_source(view.frame.source.box(*box))
+            regions = (Region(placed, sure, asked.phrase),)
+        detail: dict[str, Any] = report(asked.plain, asked.failed) | {"uncertainty": doubt.told()}
+        detail |= {"reason": reason} if reason else {}
+        kind, floor = ("fixed_scale", 1 - most) if doubt.calibrated else ("relative", None)
+        cost = asked.seconds, asked.forward_passes
+        return Grounding(asked.phrase, regions, kind, absent, sure, floor, None, *cost, detail)
+
+    def _reason(self, doubt: Doubt, most: float) -> tuple[str, bool | None]:
+        """Why there is no box, "" where there is one, and whether that is an absence."""
+        if doubt.deciding and doubt.absent > 0.5:
+            return f"{doubt.absent:.0%} of {doubt.deciding} hypotheses find nothing.", True
+        if doubt.agreement.box is None:
+            return f"None of {doubt.agreement.count} hypotheses has a box.", None
+        if doubt.uncertainty > most:
+            return f"The hypotheses are not to be trusted: {doubt.words()}, more than {most:.2f}.", None
+        return "", False if doubt.deciding else None

@@ -1,0 +1,1 @@
+"""How far to trust a box: several ways to ask for it, how much they agree, and what that was worth."""
