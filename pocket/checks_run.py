@@ -91,7 +91,8 @@ class Runner:
         first = claims[0]
         image = self._images.get(first.patient) or load_patient(first.patient).image()
         self._images[first.patient] = image
-        boxes, told = [], []
+        boxes: list[Any] = []
+        told: list[Any] = []
         for claim in claims:
             names = [f"E{len(boxes) + 1 + n}" for n in range(len(claim.boxes))]
             boxes += list(claim.boxes)

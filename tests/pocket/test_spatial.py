@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveate.pocket.semsam_tables import mcnemar, report_text
-from foveate.pocket.spatial import RELATIONS, _holds, is_right
+from foveate.pocket.spatial import RELATIONS, holds, is_right
 
 OPPOSITE = {"left_of": "right_of", "right_of": "left_of", "above": "below", "below": "above"}
 boxes = st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(1, 30)] * 2).map(
@@ -17,11 +17,11 @@ boxes = st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(1, 30)] * 2).map(
 
 @given(boxes, boxes, st.sampled_from(sorted(RELATIONS)))
 def test_a_relation_turns_with_its_ends(a: tuple[int, ...], b: tuple[int, ...], kind: str) -> None:
-    there, back = _holds(kind, a, b), _holds(kind, b, a)
+    there, back = holds(kind, a, b), holds(kind, b, a)
     assert (there is None) == (back is None)
     assert there is None or there is not back
     if kind in OPPOSITE:
-        assert _holds(OPPOSITE[kind], b, a) is there
+        assert holds(OPPOSITE[kind], b, a) is there
 
 
 def item(kind: str, truth: bool) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def quality_of(pixels: npt.NDArray[Any], resolution: int | None = None) -> Quali
             found = _where(reasons[0], gray)
             place = tuple(min(value * scale, side) for value, side in zip(
                 found, (pixels.shape[1], pixels.shape[0]) * 2, strict=True))  # fmt: skip
-            return Quality(verdict, reasons, place, features)  # type: ignore[arg-type]
+            return Quality(verdict, reasons, place, features)
     return Quality("good", (), None, features)
 
 

@@ -101,7 +101,8 @@ def _typical(difference: Floats, before: Floats, known: Mask) -> float:
 
 
 def _gradient(plane: Floats) -> Floats:
-    return np.hypot(*np.gradient(plane)).astype(np.float32)
+    steep: Floats = np.hypot(*np.gradient(plane)).astype(np.float32)
+    return steep
 
 
 def _of_sign(height: Floats, strength: Floats, sign: float, settings: Settings) -> list[Change]:

@@ -13,7 +13,7 @@ from typing import Any
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.combine import load_parts, names_of, report, split_parts
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.protocol import Grounder, Grounding, Region
+from foveate.tools.grounding.protocol import Grounder, Grounding, Region, ScoreKind
 from foveate.tools.grounding.uncertainty.hypotheses import Asked, ask
 from foveate.tools.grounding.uncertainty.score import Doubt, doubt_of
 from foveate.tools.imaging.image import SourceImage
@@ -59,7 +59,8 @@ class Sure:
             regions = (Region(placed, sure, asked.phrase),)
         detail: dict[str, Any] = report(asked.plain, asked.failed) | {"uncertainty": doubt.told()}
         detail |= {"reason": reason} if reason else {}
-        kind, floor = ("fixed_scale", 1 - most) if doubt.calibrated else ("relative", None)
+        kind: ScoreKind = "fixed_scale" if doubt.calibrated else "relative"
+        floor = 1 - most if doubt.calibrated else None
         cost = asked.seconds, asked.forward_passes
         return Grounding(asked.phrase, regions, kind, absent, sure, floor, None, *cost, detail)
 
