@@ -18,7 +18,7 @@ from foveate.tools.grounding.uncertainty.score import Calibration
 
 Floats = npt.NDArray[np.float64]
 RIDGE, MOST, HIT = 1.0, 0.5, 0.5
-FEATURES = ("consensus", "spread", "miss_rate", "score")
+FEATURES = ("consensus", "spread", "miss_rate", "score", "steady")
 COMMAND = "python -m foveate.pocket.uncertainty_report --calibrate"
 
 

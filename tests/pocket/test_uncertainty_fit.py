@@ -20,7 +20,13 @@ def made(count: int = 60) -> list[Case]:
         shift = float(RNG.uniform(0, 20))
         box = None if n % 20 == 7 else (shift, 0.0, 20 + shift, 20.0)
         consensus = float(np.clip(1 - shift / 20 + RNG.normal(0, 0.1), 0, 1))
-        features = {"consensus": consensus, "spread": 0.3, "miss_rate": 0.1 * (n % 3), "score": 0.9}
+        features = {
+            "consensus": consensus,
+            "spread": 0.3,
+            "miss_rate": 0.1 * (n % 3),
+            "score": 0.9,
+            "steady": 0.8,
+        }
         boxes = {"pocket": box, "diffusion": truth, "fuse(pocket+diffusion)": box, SURE: box}
         cases.append(Case(f"s{n % 6}", "ABC"[n % 3], ("liver", "spleen")[n % 2], truth, boxes, features))
     return cases
@@ -57,4 +63,4 @@ def test_the_report_counts_what_has_no_box_as_missed() -> None:
     assert f"| risk at 100% coverage | {lost:.3f} |" in text and "3 had no hypothesis with a box" in text
     assert "`diffusion` | 1.000" in text  # the better of the two alone
     picture = risk_picture(cases, one)
-    assert picture.startswith("<svg xmlns") and picture.count("<style>") == 1 and "miss rate" in picture
+    assert picture.startswith("<svg xmlns") and picture.count("<style>") == 1 and "1 - steadiness" in picture

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from foveate.tools.grounding.uncertainty.agreement import Corners, agree_on
 from foveate.tools.grounding.uncertainty.choose import choose
+from foveate.tools.grounding.uncertainty.steady import steadiness
 
 EDGE = st.integers(0, 60).map(float)
 SIDE = st.integers(1, 40).map(float)
@@ -77,3 +78,19 @@ def test_the_map_decides_between_boxes_that_agree_as_much() -> None:
     cold[:6, :8] = 1
     assert choose([low, high], [1, 1], agreed, [cold], lambda *box: box, 2.0) == low
     assert choose([None], [1], agree_on([None]), [heat], lambda *box: box, 1.0) is None
+
+
+def test_steep_edges_are_steady_and_a_slope_is_not() -> None:
+    steep, slope = np.full((20, 20), 0.01), np.tile(np.linspace(0.01, 0.99, 20), (20, 1))
+    steep[5:12, 4:16] = 0.95
+    assert steadiness([steep]) == pytest.approx(1) and 0 < steadiness([slope]) < 0.8
+    assert steadiness([steep, slope]) == pytest.approx((1 + steadiness([slope])) / 2)
+    assert steadiness([]) == 0 and steadiness([np.full((20, 20), 0.01)]) == 0
+
+
+@given(st.integers(0, 10**6), st.sampled_from([2, 3]))
+def test_a_larger_map_is_as_steady(seed: int, times: int) -> None:
+    coarse = np.random.default_rng(seed).uniform(0, 1, (4, 4)).repeat(4, 0).repeat(4, 1)
+    large = coarse.repeat(times, 0).repeat(times, 1)
+    assert steadiness([large]) == pytest.approx(steadiness([coarse]), abs=1e-9)
+    assert 0 <= steadiness([coarse]) <= 1

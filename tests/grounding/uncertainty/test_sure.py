@@ -70,8 +70,8 @@ def test_the_calibration_that_ships_says_what_made_it() -> None:
     names = [load_grounder(name).name for name in ("pocket", "diffusion")]
     made = calibration_of(names)
     assert made is not None and next(iter(made.weights)) == "pocket" and "--calibrate" in made.command
-    features = dict.fromkeys(("consensus", "spread", "miss_rate", "score"), 0.5)
-    better = features | {"consensus": 0.9, "score": 0.9}
+    features = dict.fromkeys(("consensus", "spread", "miss_rate", "score", "steady"), 0.5)
+    better = features | {"score": 0.9, "steady": 0.9}
     assert 0 < made.uncertainty(better) < made.uncertainty(features) < 1
     assert calibration_of(["pocket"]) is None and calibration_of(["pocket", "diffusion:ldm@x"]) is None
 

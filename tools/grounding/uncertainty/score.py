@@ -20,6 +20,7 @@ from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.uncertainty.agreement import Agreement, agree_on
 from foveate.tools.grounding.uncertainty.choose import choose
 from foveate.tools.grounding.uncertainty.hypotheses import Asked, Hypothesis
+from foveate.tools.grounding.uncertainty.steady import steadiness
 from foveate.tools.imaging.views import View
 
 FILE = "uncertainty.json"
@@ -124,19 +125,22 @@ def weighed(
     heats = [heatmap for heatmap in ranking if heatmap is not None]
     box = choose(boxes, each, agreed, heats, view.frame.affine.inverse().map_box, heat)
     agreed = replace(agreed, box=box)
-    return agreed, features_of(asked.hypotheses, agreed)
+    return agreed, features_of(asked, agreed)
 
 
-def features_of(hypotheses: Sequence[Hypothesis], agreed: Agreement) -> dict[str, float]:
+def features_of(asked: Asked, agreed: Agreement) -> dict[str, float]:
     """What the regression reads, all in [0, 1]. "spread" is s / (1 + s) of the standard deviation s in box
-    sizes, "score" the mean presence of the hypotheses that have one."""
-    scores = [h.score for h in hypotheses if h.score is not None]
+    sizes, "score" the mean presence of the hypotheses that have one, "steady" how little the box depends on
+    the level at which a map on a fixed scale is cut."""
+    scores = [h.score for h in asked.hypotheses if h.score is not None]
+    fixed = [one.heatmap for one in asked.plain.values() if one.score_kind == "fixed_scale"]
     deviation = math.sqrt(agreed.variance)
     return {
         "consensus": agreed.consensus,
         "spread": deviation / (1 + deviation),
         "miss_rate": agreed.miss_rate,
         "score": sum(scores) / len(scores) if scores else 0.0,
+        "steady": steadiness([heatmap for heatmap in fixed if heatmap is not None]),
     }
 
 
