@@ -67,7 +67,7 @@ def _head(on_c: Sequence[Case], calibration: Calibration, every: int) -> str:
         "# What fusion and abstention are worth\n\n"
         f"Made by `python -m foveate.pocket.uncertainty_report --every {every}`: {len(on_c)} boxes, every "
         f"structure that {slices} slices of patient C show. Neither model was trained on C; what could be "
-        f"chosen was chosen elsewhere: weights, what the map weighs ({calibration.heat:g}) and the calibration "
+        f"chosen was chosen elsewhere: weights, what the map weighs ({calibration.heat:g}), the calibration "
         f"({calibration.cases} boxes; on blocks left out AUROC {calibration.auroc:.2f}, Brier "
         f"{calibration.brier:.3f}) come from held-out slices of A and B, by `{calibration.command}`.\n"
         "Intervals are 95 % bootstrap intervals that draw whole slices; neighbouring slices are alike and "
