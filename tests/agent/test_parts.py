@@ -17,7 +17,7 @@ from foveate import prompts
 from foveate.agent.models.profiles import PROFILES, Profile
 from foveate.agent.workers import run_all
 
-from .scripted import call
+from .scripted import call, patches
 
 
 def fields(template: str) -> set[str]:
@@ -26,8 +26,8 @@ def fields(template: str) -> set[str]:
 
 def test_both_styles_have_the_same_lines_and_no_field_that_the_other_lacks_a_reason_for() -> None:
     compact, full = (prompts.table(f"{style}/lines.toml") for style in prompts.STYLES)
-    assert set(compact) == set(full)
-    extra = {key: fields(full[key]) - fields(compact[key]) for key in full}
+    assert set(compact) <= set(full)  # full has lines of tools that compact models are not offered
+    extra = {key: fields(full[key]) - fields(compact[key]) for key in compact}
     assert {key: names for key, names in extra.items() if names} == {
         "absent": {"threshold"},
         "measure_mm": {"longest", "area"},
@@ -75,7 +75,8 @@ def test_threads_are_used_again() -> None:
 def test_studio_opens_paths_and_goes_on_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from foveate.agent.studio import graph
 
-    Image.fromarray(np.full((40, 60), 90, np.uint8)).save(tmp_path / "a.png")
+    pixels = patches(np.random.default_rng(0), 40, 60).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
     replies: list[dict[str, Any]] = [{"content": call("answer", text=word)} for word in ("One.", "Two.")]
     (tmp_path / "trace.json").write_text(json.dumps({"replies": replies}))
     monkeypatch.setenv("FOVEATE_MODEL", f"scripted:{tmp_path / 'trace.json'}")

@@ -50,7 +50,8 @@ def foveate(capsys: pytest.CaptureFixture[str]) -> Foveate:
 def picture(tmp_path: Path) -> Path:
     """A 224 x 112 gray picture: the pocket profile shows it so large, view pixels are source pixels."""
     path = tmp_path / "picture.png"
-    Image.fromarray(np.tile(np.arange(224, dtype=np.uint8), (112, 1))).save(path)
+    steps = np.kron(np.indices((16, 32)).sum(0) % 2, np.ones((7, 7)))  # a ramp alone would count as blurred
+    Image.fromarray(np.clip(np.arange(224) + 30 * steps, 0, 255).astype(np.uint8)).save(path)
     return path
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,13 +86,3 @@ def _given(operation: Any) -> Any:
     from hypothesis import given
 
     return given(case=operation.as_strategy())
-
-
-@pytest.mark.slow
-def test_the_documents_python_runs() -> None:
-    code = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "service.md").read_text(), re.S | re.M)
-    done = subprocess.run(
-        [sys.executable, "-c", code[0]], cwd=ROOT, capture_output=True, text=True, timeout=280
-    )
-    assert done.returncode == 0, done.stderr
-    assert "answer" in done.stdout.splitlines()

@@ -98,7 +98,7 @@ def test_pictures_of_what_was_seen(client: Client, picture: Path) -> None:
     drawn = np.asarray(Image.open(io.BytesIO(client.http.get(places[0]).content)).convert("RGB")).astype(int)
     assert (abs(drawn[..., 0] - drawn[..., 2]) > 50).any(), "the box has a colour on the gray picture"
     plain = client.http.get(f"/v1/sessions/{session}/images/1/slice.png", params={"side": 224})
-    assert np.asarray(Image.open(io.BytesIO(plain.content)).convert("L")).max() == 90
+    assert np.median(np.asarray(Image.open(io.BytesIO(plain.content)).convert("L"))) == 90
 
 
 def test_a_window_changes_the_slice(client: Client) -> None:
