@@ -107,7 +107,7 @@ def report_from(words: str, grounder: Grounder, view: View, image: SourceImage) 
     read = sentences(words)
     asked = list(dict.fromkeys(phrase.text for sentence in read for phrase in sentence.phrases))
     found = dict(zip(asked, ground_routed(grounder, view, image, asked), strict=True)) if asked else {}
-    made = []
+    made: list[Finding] = []
     for sentence in read:
         stated = [phrase for phrase in sentence.phrases if not phrase.negated]
         groundings = [found[phrase.text] for phrase in (stated or sentence.phrases)]
@@ -121,13 +121,15 @@ def report_from(words: str, grounder: Grounder, view: View, image: SourceImage) 
         denied = bool(groundings) and not stated and all(g.absent is True for g in groundings)
         names = tuple(phrase.text for phrase in sentence.phrases)
         made.append(
-            Finding(sentence.text, _numbered(boxes), bool(stated) or not names, bool(boxes) or denied, names)
+            Finding(sentence.text, _numbered(boxes, made), bool(stated) or not names, bool(boxes) or denied, names)
         )
     return Report(tuple(made), image, time.perf_counter() - begin)
 
 
-def _numbered(boxes: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    return tuple(box.model_copy(update={"id": f"E{n}"}) for n, box in enumerate(boxes, 1))
+def _numbered(boxes: Sequence[Evidence], earlier: Sequence[Finding]) -> tuple[Evidence, ...]:
+    """With ids that no earlier finding's box has."""
+    first = sum(len(finding.evidence) for finding in earlier) + 1
+    return tuple(box.model_copy(update={"id": f"E{first + n}"}) for n, box in enumerate(boxes))
 
 
 def _shares(evidence: Evidence, image: SourceImage) -> list[float]:

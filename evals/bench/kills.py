@@ -191,10 +191,19 @@ def _check(base: str, promises: Promises, report: Report) -> None:
             promises.told[(session, number)] = (turn["result"] or {}).get("answer")
 
 
+def _patiently(http: httpx.Client, method: str, path: str) -> httpx.Response:
+    """Waits where the server says that it was asked too often: that is no loss."""
+    while True:
+        got = http.request(method, path)
+        if got.status_code != 429:
+            return got
+        time.sleep(float(got.headers.get("Retry-After", 1)))
+
+
 def _settled(http: httpx.Client, session: str, number: int) -> dict[str, Any] | None:
     end = time.monotonic() + SETTLE_SECONDS
     while True:
-        got = http.get(f"/v1/sessions/{session}/turns/{number}")
+        got = _patiently(http, "GET", f"/v1/sessions/{session}/turns/{number}")
         if got.status_code != 200:
             return None
         turn: dict[str, Any] = got.json()
@@ -208,5 +217,5 @@ def _delete_all(base: str, report: Report, images: Path) -> None:
     with httpx.Client(base_url=base, timeout=60) as http:
         while sessions := http.get("/v1/sessions", params={"limit": 200}).json()["sessions"]:
             for session in sessions:
-                http.delete(f"/v1/sessions/{session['id']}").raise_for_status()
+                _patiently(http, "DELETE", f"/v1/sessions/{session['id']}").raise_for_status()
     report.leftovers = len(list(images.iterdir()))

@@ -13,13 +13,16 @@ DEMO = Path(__file__).resolve().parents[2] / "pocket" / "demo"
 
 
 def test_a_report_in_words_is_grounded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "report.txt").write_text("The liver is homogeneous. There is no lung nodule.")
+    told_in_words = "The liver is homogeneous. The spleen is small. There is no lung nodule."
+    (tmp_path / "report.txt").write_text(told_in_words)
     words = str(tmp_path / "report.txt")
     code = run(["report", str(DEMO / "liver_spleen.nii.gz"), "--text", words, "--json"])
     told = json.loads(capsys.readouterr().out)
-    assert code == 0 and [f["phrases"] for f in told["findings"]] == [["liver"], ["lung nodule"]]
+    assert code == 0 and [f["phrases"] for f in told["findings"]] == [["liver"], ["spleen"], ["lung nodule"]]
+    ids = [box["id"] for finding in told["findings"] for box in finding["boxes"]]
+    assert len(ids) >= 2 and len(set(ids)) == len(ids)
     [box] = told["grounded"][0]["boxes"]
-    assert len(box) == 4 and all(0 <= v <= 1 for v in box) and told["grounded"][1]["boxes"] is None
+    assert len(box) == 4 and all(0 <= v <= 1 for v in box) and told["grounded"][2]["boxes"] is None
 
 
 @pytest.mark.parametrize(("content", "why"), [("", "empty"), (None, "cannot be read")])
