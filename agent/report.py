@@ -119,10 +119,8 @@ def report_from(words: str, grounder: Grounder, view: View, image: SourceImage) 
             for r in (g.regions if stated else ())
         ]
         denied = bool(groundings) and not stated and all(g.absent is True for g in groundings)
-        names = tuple(phrase.text for phrase in sentence.phrases)
-        made.append(
-            Finding(sentence.text, _numbered(boxes, made), bool(stated) or not names, bool(boxes) or denied, names)
-        )
+        names, seen = tuple(phrase.text for phrase in sentence.phrases), _numbered(boxes, made)
+        made.append(Finding(sentence.text, seen, bool(stated) or not names, bool(boxes) or denied, names))
     return Report(tuple(made), image, time.perf_counter() - begin)
 
 

@@ -215,7 +215,7 @@ def _settled(http: httpx.Client, session: str, number: int) -> dict[str, Any] | 
 def _delete_all(base: str, report: Report, images: Path) -> None:
     """After deleting every session nothing may be left in the store."""
     with httpx.Client(base_url=base, timeout=60) as http:
-        while sessions := http.get("/v1/sessions", params={"limit": 200}).json()["sessions"]:
+        while sessions := _patiently(http, "GET", "/v1/sessions?limit=200").json()["sessions"]:
             for session in sessions:
                 _patiently(http, "DELETE", f"/v1/sessions/{session['id']}").raise_for_status()
     report.leftovers = len(list(images.iterdir()))
