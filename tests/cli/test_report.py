@@ -19,7 +19,7 @@ def test_a_report_in_words_is_grounded(tmp_path: Path, capsys: pytest.CaptureFix
     code = run(["report", str(DEMO / "liver_spleen.nii.gz"), "--text", words, "--json"])
     told = json.loads(capsys.readouterr().out)
     assert code == 0 and [f["phrases"] for f in told["findings"]] == [["liver"], ["spleen"], ["lung nodule"]]
-    ids = [box["id"] for finding in told["findings"] for box in finding["boxes"]]
+    ids = [box["id"] for finding in told["findings"] for box in finding["boxes"] or []]
     assert len(ids) >= 2 and len(set(ids)) == len(ids)
     [box] = told["grounded"][0]["boxes"]
     assert len(box) == 4 and all(0 <= v <= 1 for v in box) and told["grounded"][2]["boxes"] is None
