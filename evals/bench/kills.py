@@ -66,11 +66,12 @@ class Process:
 
 @dataclass
 class Promises:
-    """What callers were told: (session, turn) to the answer, or None for a turn only accepted; and their
-    sessions, by caller, with which they go on after a restart."""
+    """What callers were told: (session, turn) to the answer, or None for a turn only accepted; their
+    sessions, by caller, with which they go on after a restart; and what was promised since the last start."""
 
     told: dict[tuple[str, int], str | None] = field(default_factory=dict)
     sessions: dict[int, str] = field(default_factory=dict)
+    fresh: set[tuple[str, int]] = field(default_factory=set)
     under_way: threading.Event = field(default_factory=threading.Event)
 
 
@@ -125,7 +126,8 @@ def run_kills(folder: Path, kills: int, seed: int = 0, more: Sequence[str] = (),
     server, promises, report = Process(folder / "data", f"scripted:{script}", more), Promises(), Report()
     for _ in range(kills):
         server.start()
-        _check(server.base, promises, report)
+        _check(server.base, promises, promises.fresh, report)
+        promises.fresh = set()
         stop = threading.Event()
         promises.under_way.clear()
         threads = [
@@ -142,7 +144,7 @@ def run_kills(folder: Path, kills: int, seed: int = 0, more: Sequence[str] = (),
             thread.join()
         report.kills += 1
     server.start()
-    _check(server.base, promises, report)
+    _check(server.base, promises, set(promises.told), report)
     _delete_all(server.base, report, folder / "data" / "images")
     server.stop()
     report.acknowledged = len(promises.told)
@@ -173,14 +175,15 @@ def _one(http: httpx.Client, promises: Promises, session: str, wait: int) -> Non
         turn = got.json()
         answer = turn["result"]["answer"] if turn["result"] else None
         promises.told[(session, turn["turn"])] = answer
+        promises.fresh.add((session, turn["turn"]))
         promises.under_way.set()
 
 
-def _check(base: str, promises: Promises, report: Report) -> None:
-    """Compares every promise with what the restarted server has."""
+def _check(base: str, promises: Promises, asked: set[tuple[str, int]], report: Report) -> None:
+    """Compares promises with what the restarted server has: the last ones each time, all of them at the end."""
     with httpx.Client(base_url=base, timeout=30) as http:
-        for (session, number), answer in list(promises.told.items()):
-            turn = _settled(http, session, number)
+        for session, number in sorted(asked):
+            answer, turn = promises.told[(session, number)], _settled(http, session, number)
             if turn is None:
                 report.lost += 1
                 continue
