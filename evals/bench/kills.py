@@ -180,7 +180,7 @@ def _one(http: httpx.Client, promises: Promises, session: str, wait: int) -> Non
 
 
 def _check(base: str, promises: Promises, asked: set[tuple[str, int]], report: Report) -> None:
-    """Compares promises with what the restarted server has: the last ones each time, all of them at the end."""
+    """Compares promises with what the restarted server has."""
     with httpx.Client(base_url=base, timeout=30) as http:
         for session, number in sorted(asked):
             answer, turn = promises.told[(session, number)], _settled(http, session, number)
