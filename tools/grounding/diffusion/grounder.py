@@ -19,11 +19,12 @@ from foveate.tools.grounding.diffusion.locate import Located, locate
 from foveate.tools.grounding.diffusion.presence import Calibration
 from foveate.tools.grounding.diffusion.protocol import Denoiser
 from foveate.tools.grounding.diffusion.recipes import Recipe
-from foveate.tools.grounding.diffusion.regions import HeatBox, find_regions
+from foveate.tools.grounding.diffusion.regions import find_regions
 from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.picture import as_shown, picture_of, to_view, upright
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.image import SourceImage
-from foveate.tools.imaging.views import View, render
+from foveate.tools.imaging.views import View
 from foveate.tools.imaging.windows import Window
 
 
@@ -40,13 +41,13 @@ class DiffusionGrounder:
         Raises GrounderError for a phrase or a picture that cannot be grounded.
         """
         began = time.monotonic()
-        upright, picture = self._picture(view, image)
+        shown, picture = self._picture(view, image)
         found = locate(picture, phrases, self.recipe, self.denoiser)
         results = []
         for index, phrase in enumerate(phrases):
             spent = time.monotonic() - began if index == 0 else 0.0
             passes = found.forward_passes if index == 0 else 0
-            results.append(self._one(found, index, phrase, view, upright, spent, passes))
+            results.append(self._one(found, index, phrase, view, shown, spent, passes))
         return results
 
     def _picture(self, view: View, image: SourceImage) -> tuple[View, npt.NDArray[np.uint8]]:
@@ -58,23 +59,18 @@ class DiffusionGrounder:
                 f"The image is {x1 - x0:.0f}x{y1 - y0:.0f} pixels, smaller than the model's latent grid"
                 f" ({latent}x{latent}); give a larger image or region."
             )
-        _finite(view, image)
-        sides, (width, height) = image.sides(view.plane), view.upright_size
-        told = self.denoiser.image.window
-        window = Window(*told) if told is not None and image.intensity_unit == "HU" else view.window
-        changed: dict[str, Any] = {
-            "quarter_turns": 0, "flip": sides is not None and sides[0] == "L", "width": width,
-            "height": height, "window": window, "parent": view.id, "operation": "as the grounder reads it",
-        }  # fmt: skip
-        upright = View(**{**{name: getattr(view, name) for name in View.model_fields}, **changed})
-        return upright, np.asarray(render(upright, image).convert("L"))
+        shown, told = upright(view, image), self.denoiser.image.window
+        if told is not None and image.intensity_unit == "HU":
+            fields = {name: getattr(shown, name) for name in View.model_fields}
+            shown = View(**{**fields, "window": Window(*told)})
+        return shown, np.asarray(picture_of(shown, image).convert("L"))
 
     def _one(
-        self, found: Located, index: int, phrase: str, view: View, upright: View, spent: float, passes: int
+        self, found: Located, index: int, phrase: str, view: View, shown: View, spent: float, passes: int
     ) -> Grounding:
         recipe, heat = self.recipe, found.maps[index]
         boxes = find_regions(heat, recipe.cut, recipe.level, recipe.most, recipe.least)
-        regions = tuple(_region(box, phrase, view, upright) for box in boxes)
+        regions = tuple(Region(to_view(box.corners, shown, view), box.score, phrase) for box in boxes)
         absent, best, threshold = None, max((r.score for r in regions), default=0.0), None
         if self.calibration is not None and found.presence is not None:
             best, threshold = (
@@ -83,11 +79,11 @@ class DiffusionGrounder:
             )
             absent = best < threshold
             regions = () if absent else regions
-        shown = _as_shown(heat, view, upright)
-        detail = self._detail(found, index, phrase, view, upright)
-        return Grounding(phrase, regions, "relative", absent, best, threshold, shown, spent, passes, detail)
+        heatmap = as_shown(heat, view, shown)
+        detail = self._detail(found, index, view, shown)
+        return Grounding(phrase, regions, "relative", absent, best, threshold, heatmap, spent, passes, detail)
 
-    def _detail(self, found: Located, index: int, phrase: str, view: View, upright: View) -> dict[str, Any]:
+    def _detail(self, found: Located, index: int, view: View, shown: View) -> dict[str, Any]:
         """What a reader must know to judge the result; plain JSON."""
         told: dict[str, Any] = {"recipe": self.recipe.name, "layers_read": list(found.layers)}
         if found.presence is not None:
@@ -102,26 +98,9 @@ class DiffusionGrounder:
         if found.priors is not None:
             prior = found.priors[index]
             boxes = find_regions(prior, self.recipe.cut, self.recipe.level, 1, 1.0)
-            alone = [_region(box, phrase, view, upright).box.to_source().as_list() for box in boxes]
+            alone = [to_view(box.corners, shown, view).to_source().as_list() for box in boxes]
             told["prior_weight"], told["prior_only_boxes"] = self.recipe.prior_weight, alone
         return told
-
-
-def _finite(view: View, image: SourceImage) -> None:
-    pixels = image.plane_pixels(view.plane, view.slice_index)
-    if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
-        raise GrounderError("The image has values that are not numbers (NaN or infinite) on this slice.")
-
-
-def _region(box: HeatBox, phrase: str, view: View, upright: View) -> Region:
-    source = upright.frame.to_source(upright.frame.box(*box.corners))
-    return Region(view.frame.from_source(source), box.score, phrase)
-
-
-def _as_shown(heat: npt.NDArray[np.float32], view: View, upright: View) -> npt.NDArray[np.float32]:
-    """The upright map mirrored and turned as the view is."""
-    shown = heat[:, ::-1] if view.flip != upright.flip else heat
-    return np.ascontiguousarray(np.rot90(shown, -view.quarter_turns))
 
 
 def model_folder(model: str) -> Path:
