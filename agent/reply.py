@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
-from langchain_core.utils.json import parse_partial_json
+from pydantic_core import from_json
 
 OPENING = "<tool_call>"
 FENCE = "```"
@@ -67,6 +67,6 @@ def _text_of(arguments: Any) -> str:
 
 def _partial(text: str) -> Any:
     try:
-        return parse_partial_json(text.split("</tool_call>", 1)[0])
-    except (ValueError, RecursionError):
+        return from_json(text.split("</tool_call>", 1)[0], allow_partial="trailing-strings")
+    except ValueError:
         return None  # not yet, or never, a JSON object

@@ -21,7 +21,7 @@ from foveate.agent.trace import call_id
 from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.views import View
 
-MODES: list[StreamMode] = ["custom", "messages", "updates", "values"]
+MODES: list[StreamMode] = ["custom", "updates", "values"]
 
 
 class Translator:
@@ -79,10 +79,14 @@ async def aevents(
     config: RunnableConfig,
     translator: Translator,
     durability: Durability | None = None,
+    *,
+    tokens: bool = True,
 ) -> AsyncIterator[Event]:
-    """Runs the graph on an event loop; `given` is None to go on where a thread was interrupted."""
+    """Runs the graph on an event loop; `given` is None to go on where a thread was interrupted.
+
+    Without `tokens` a model server is asked for whole replies, which spares both ends much work."""
     options: dict[str, Any] = {} if durability is None else {"durability": durability}
-    async for mode, data in graph.astream(given, config, stream_mode=MODES, **options):
+    async for mode, data in graph.astream(given, config, stream_mode=_modes(tokens), **options):
         for event in translator.feed(mode, data):
             yield event
 
@@ -91,5 +95,9 @@ def events(
     graph: Graph, given: AgentState, config: RunnableConfig, translator: Translator
 ) -> Iterator[Event]:
     """`aevents` without an event loop."""
-    for mode, data in graph.stream(given, config, stream_mode=MODES):
+    for mode, data in graph.stream(given, config, stream_mode=_modes(True)):
         yield from translator.feed(mode, data)
+
+
+def _modes(tokens: bool) -> list[StreamMode]:
+    return ["messages", *MODES] if tokens else MODES

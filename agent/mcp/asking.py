@@ -28,7 +28,7 @@ async def ask(agent: Agent, space: Workspace, given: AskArguments, progress: Pro
     """The result; the session then knows its views, regions and words. Raises ToolError or InputError."""
     begin, translator = time.perf_counter(), Translator()
     state = _opened(agent, space, given)
-    async for event in aevents(agent.graph, state, agent.config(), translator):
+    async for event in aevents(agent.graph, state, agent.config(), translator, tokens=False):
         if event.kind == "tool_start":
             await progress(str(event.data["tool"]))
     result = agent.answered(translator, begin).result

@@ -39,8 +39,9 @@ async def asked(core: Core, owner: str, chat: ChatRequest) -> Live:
     session = await _standing(core, owner, said[:-1])
     if session is not None:
         await _upload(core, session, said[-1:])
-        return await core.turns.ask(owner, session, Question(question=_cut(said[-1].text)))
-    return await _anew(core, owner, said)
+        question = Question(question=_cut(said[-1].text))
+        return await core.turns.ask(owner, session, question, tokens=chat.stream)
+    return await _anew(core, owner, said, chat.stream)
 
 
 async def note(core: Core, owner: str, chat: ChatRequest, live: Live, reply: str) -> None:
@@ -66,13 +67,14 @@ async def _standing(core: Core, owner: str, said: Sequence[Message]) -> str | No
     return str(rows[0]["session"]) if stands else None
 
 
-async def _anew(core: Core, owner: str, said: Sequence[Message]) -> Live:
+async def _anew(core: Core, owner: str, said: Sequence[Message], tokens: bool) -> Live:
     if not any(message.images for message in said):
         raise Problem("invalid", "Send at least one image, as a data URL in an image_url part.")
     session = await core.new_session(owner, "chat")
     try:
         await _upload(core, session, said)
-        return await core.turns.ask(owner, session, Question(question=_with_history(core, said)))
+        question = Question(question=_with_history(core, said))
+        return await core.turns.ask(owner, session, question, tokens=tokens)
     except BaseException:
         await core.delete_session(session)
         raise

@@ -16,6 +16,8 @@ from typing import Any
 from foveate.agent.service.database import Conflict, Statement
 from foveate.agent.service.ledger import Ledger, ending
 
+TOGETHER = 0.03
+"""Seconds that a token waits for more, so that many share a transaction; nothing else waits, nor the end."""
 MAX_HELD = 20_000
 """Events of one turn that are kept; a model that babbles loses its tokens, not its end."""
 
@@ -36,6 +38,7 @@ class Live:
     session: str
     number: int
     server: str
+    tokens: bool = True  # whether somebody listens, or may, while the model writes
     seq: int = 0
     told: list[Told] = field(default_factory=list)
     ended: bool = False
@@ -79,25 +82,34 @@ class EventWriter:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._queue: asyncio.Queue[_Item] = asyncio.Queue()
+        self._urgent = asyncio.Event()
 
     def put(self, live: Live, kind: str, data: dict[str, Any]) -> None:
         """An event of a turn."""
         if live.lost or (kind == "token" and live.seq > MAX_HELD):
             return
         live.seq += 1
-        self._queue.put_nowait(_Item(live, Told(live.seq, kind, json.dumps(data)), None))
+        self._put(_Item(live, Told(live.seq, kind, json.dumps(data)), None))
 
     def end(self, live: Live, status: str, result: str | None, problem: str | None) -> None:
         """The turn's last event, written together with its end."""
         live.seq += 1
         last = Told(live.seq, "turn_end", json.dumps({"turn": live.number, "status": status}))
         statement = ending(live.session, live.number, live.server, status, result, problem)
-        self._queue.put_nowait(_Item(live, last, statement))
+        self._put(_Item(live, last, statement))
+
+    def _put(self, item: _Item) -> None:
+        self._queue.put_nowait(item)
+        if item.event.kind != "token":
+            self._urgent.set()
 
     async def run(self) -> None:
         """For ever."""
         while True:
             items = [await self._queue.get()]
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), TOGETHER)
+            self._urgent.clear()
             while not self._queue.empty():
                 items.append(self._queue.get_nowait())
             await self._written(items)

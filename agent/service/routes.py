@@ -114,10 +114,12 @@ async def ask(
     """Asks a question, the first or a follow-up.
 
     Gives the running turn at once (202); the answer with `wait` (200); or, for Accept: text/event-stream,
-    the turn's events as they happen, as GET …/turns/{turn}/events does.
+    the turn's events as they happen, as GET …/turns/{turn}/events does. With `wait` alone the model's words
+    come whole: the turn's events have no tokens.
     """
     await core.session(owner, session_id)
-    live = await core.turns.ask(owner, session_id, question)
+    listens = not wait or "text/event-stream" in accept
+    live = await core.turns.ask(owner, session_id, question, tokens=listens)
     response.headers["Location"] = f"/v1/sessions/{session_id}/turns/{live.number}"
     if "text/event-stream" in accept:
         return streams.response(request, core, session_id, live.number, 0)

@@ -65,14 +65,15 @@ class Turns:
         except Exception as error:  # the store may be gone already, and the end must come all the same
             self._watch.failure("stop", error)
 
-    async def ask(self, owner: str, session: str, question: Question) -> Live:
-        """Admits and records a question and begins to answer it. Raises Problem."""
+    async def ask(self, owner: str, session: str, question: Question, *, tokens: bool = True) -> Live:
+        """Admits and records a question and begins to answer it, with events of tokens or without.
+        Raises Problem."""
         self._admit(owner)
         self.entered(owner)
         self._recording[session] += 1
         try:
             given = await self._given(session, question)
-            live = await self._recorded(session, question)
+            live = await self._recorded(session, question, tokens)
             self.begin(live, owner, given)
         except BaseException:
             self.left(owner)
@@ -131,7 +132,7 @@ class Turns:
         known = (await self.agent.graph.aget_state(self.config(session))).values
         return await asyncio.to_thread(opened, self.agent, self._images, rows, known, question)
 
-    async def _recorded(self, session: str, question: Question) -> Live:
+    async def _recorded(self, session: str, question: Question, tokens: bool) -> Live:
         request = question.model_dump(mode="json")
         try:
             number = await self._ledger.begin_turn(session, request, self.server)
@@ -139,7 +140,7 @@ class Turns:
             raise _busy() from None
         if number == 0:
             raise Problem("not-found", "The session was deleted.")
-        return Live(session, number, self.server)
+        return Live(session, number, self.server, tokens)
 
     # running
 
@@ -179,7 +180,7 @@ class Turns:
     ) -> dict[str, Any]:
         translator = Translator()
         config = self.config(live.session, live.number)
-        async for event in aevents(self.agent.graph, given, config, translator):
+        async for event in aevents(self.agent.graph, given, config, translator, tokens=live.tokens):
             spans.event(event)
             self._tell(live, event)
         if translator.state is None:  # resumed after the graph's own end

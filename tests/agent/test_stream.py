@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
@@ -115,6 +119,25 @@ def test_native_call_chunks_give_the_answer_text() -> None:
         got += reader.feed(AIMessageChunk("", tool_call_chunks=[part]))
     assert "".join(delta for channel, delta in got) == "A nodule."
     assert {channel for channel, _ in got} == {"answer"}
+
+
+@given(
+    text=st.text(max_size=40),
+    cuts=st.lists(st.integers(0, 200), max_size=12),
+    native=st.booleans(),
+)
+def test_the_deltas_of_an_answer_are_its_text_however_the_reply_is_cut(
+    text: str, cuts: list[int], native: bool
+) -> None:
+    told = json.dumps({"text": text, "claims": []})
+    whole = told if native else f'<tool_call>\n{{"name": "answer", "arguments": {told}}}\n</tool_call>'
+    marks = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    reader, got = ReplyStream(), ""
+    for at, (start, end) in enumerate(pairwise(marks)):
+        part = tool_call_chunk(name="answer" if at == 0 else None, args=whole[start:end], id=None, index=0)
+        chunk = AIMessageChunk("", tool_call_chunks=[part]) if native else AIMessageChunk(whole[start:end])
+        got += "".join(delta for channel, delta in reader.feed(chunk) if channel == "answer")
+    assert got == text
 
 
 def test_prose_before_a_call_is_text_and_the_call_is_not() -> None:

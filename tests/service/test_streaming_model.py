@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,28 @@ def test_a_stream_that_breaks_is_one_sentence(fake: FakeServer, answer: Any) -> 
     assert last.result is not None and last.result.stopped_by == "model_error"
     failure = last.result.failure or ""
     assert failure and "\n" not in failure and len(failure) < 250
+
+
+@pytest.mark.parametrize("way", ["wait", "chat"])
+def test_a_caller_who_waits_for_the_whole_has_the_model_stream_nothing(
+    fake: FakeServer, tmp_path: Path, picture: Path, way: str
+) -> None:
+    from ..models.fake_server import completion, function_call
+
+    fake.answer = completion(None, [function_call("answer", ARGUMENTS)])
+    model = chat_model("openai:m", fake.url)
+    with serving(tmp_path / "data", model, profile="qwen3-vl", base_url=fake.url) as client:
+        if way == "wait":
+            turn = client.ask(client.session(picture), "Is there a nodule?").json()
+            assert turn["result"]["answer"] == "A nodule on the left."
+        else:
+            data = base64.b64encode(picture.read_bytes()).decode()
+            url = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+            content = [url, {"type": "text", "text": "Is there a nodule?"}]
+            body = {"model": "foveate", "messages": [{"role": "user", "content": content}]}
+            told = client.http.post("/v1/chat/completions", json=body).json()
+            assert told["choices"][0]["message"]["content"].startswith("A nodule on the left.")
+    assert not any(request.get("stream") for request in fake.requests)
 
 
 def test_tokens_reach_a_client_of_the_service(fake: FakeServer, tmp_path: Path, picture: Path) -> None:
