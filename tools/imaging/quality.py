@@ -14,20 +14,17 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
+from foveate.tools.imaging.features import Gray, features_of, gray_of, roughness
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 from foveate.tools.imaging.windows import apply_window
 
 Verdict = Literal["good", "usable", "reject"]
-Gray = npt.NDArray[np.float32]
 Corners = tuple[float, float, float, float]
 MAX_SIDE = 1024
 """Larger pictures are measured after being averaged down by a whole number."""
 TILES = 4
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,8 @@ def quality_of(pixels: npt.NDArray[Any], resolution: int | None = None) -> Quali
 
     The verdict does not change when the picture is mirrored or turned by quarter turns.
     """
-    gray, scale = _reduced(_gray(pixels))
-    features = {"resolution": float(resolution or min(pixels.shape[:2])), **_features(gray)}
+    gray, scale = _reduced(gray_of(pixels))
+    features = {"resolution": float(resolution or min(pixels.shape[:2])), **features_of(gray)}
     verdicts = {name: LIMITS[name].verdict(value) for name, value in features.items()}
     for verdict in ("reject", "usable"):
         reasons = tuple(name for name in LIMITS if verdicts[name] == verdict)
@@ -112,115 +109,22 @@ def quality_of(pixels: npt.NDArray[Any], resolution: int | None = None) -> Quali
     return Quality("good", (), None, features)
 
 
-def _features(gray: Gray) -> dict[str, float]:
-    if min(gray.shape) < 8:
-        return {name: 0.0 for name in LIMITS if name not in ("resolution", "contrast")} | {
-            "contrast": _contrast(gray)
-        }
-    inside = _content(gray)
-    return {
-        "contrast": _contrast(gray),
-        "blur": _blur(gray),
-        "noise": _noise(gray, inside),
-        "impulses": float(_impulses(gray).mean()),
-        "blockiness": _blockiness(gray),
-        "repeats": _repeats(gray),
-        "clipping": float((gray >= 1).mean()),
-        "border": 1 - float(inside.mean()),
-    }
-
-
-def _gray(pixels: npt.NDArray[Any]) -> Gray:
-    """0 to 1."""
-    gray = pixels @ LUMA if pixels.ndim == 3 else pixels.astype(np.float32)
-    return np.asarray(gray / np.float32(255), np.float32)
-
-
 def _reduced(gray: Gray) -> tuple[Gray, int]:
     factor = -(-max(gray.shape) // MAX_SIDE)
     if factor == 1 or min(gray.shape) < factor:
         return gray, 1
     rows, cols = (size // factor for size in gray.shape)
     blocks = gray[: rows * factor, : cols * factor].reshape(rows, factor, cols, factor)
-    return np.asarray(blocks.mean(axis=(1, 3)), np.float32), factor
-
-
-def _contrast(gray: Gray) -> float:
-    """From the 0.1th to the 99.9th percentile: one small thing on an even ground is contrast enough."""
-    low, high = np.percentile(gray, [0.1, 99.9])
-    return float(high - low)
-
-
-def _content(gray: Gray) -> npt.NDArray[np.bool_]:
-    """The rectangle inside the rows and columns that hold one value only (padding, black borders)."""
-    rows, cols = np.ptp(gray, axis=1) > 0.02, np.ptp(gray, axis=0) > 0.02
-    inside = np.zeros(gray.shape, bool)
-    if rows.any() and cols.any():
-        y, x = np.flatnonzero(rows), np.flatnonzero(cols)
-        inside[y[0] : y[-1] + 1, x[0] : x[-1] + 1] = True
-    return inside
-
-
-def _blur(gray: Gray) -> float:
-    """The blur metric of Crete et al. (2007): how little is lost by blurring once more; 0 sharp, 1 blurred.
-    A constant picture counts as sharp: contrast is what it lacks."""
-    from skimage.measure import blur_effect
-
-    if not np.ptp(gray) > 0.02:
-        return 0.0
-    return float(blur_effect(gray, h_size=11, channel_axis=None))
-
-
-def _noise(gray: Gray, inside: npt.NDArray[np.bool_]) -> float:
-    """Immerkær's estimate of the standard deviation (1996), by the median instead of the mean so that edges
-    count little, where the picture is neither black nor white."""
-    answer = np.abs(ndimage.convolve(gray, _IMMERKAER, mode="reflect"))
-    between = inside & (gray > 0.02) & (gray < 0.98)
-    if between.sum() < 64:
-        return 0.0
-    return float(np.median(answer[between])) / (0.6745 * 6)
-
-
-def _impulses(gray: Gray) -> npt.NDArray[np.bool_]:
-    """Pixels far from the median of their neighbours, black or white."""
-    return np.asarray(
-        (np.abs(gray - ndimage.median_filter(gray, 3)) > 0.25) & ((gray < 0.02) | (gray > 0.98))
-    )
-
-
-def _blockiness(gray: Gray) -> float:
-    """How much larger steps are on the strongest of the eight possible grids of 8 pixels than off it
-    (after Wang, Bovik & Evans, 2000); the larger of rows and columns."""
-    ratios = [1.0]
-    for axis in (0, 1):
-        steps = np.abs(np.diff(gray, axis=axis)).mean(axis=1 - axis)
-        if len(steps) < 32:
-            continue
-        phases = np.array([float(np.median(steps[phase::8])) for phase in range(8)])
-        rest = float(np.median(phases))
-        if rest > 1e-4:
-            ratios.append(float(phases.max()) / rest)
-    return max(ratios)
-
-
-def _repeats(gray: Gray) -> float:
-    """The share of grey pixels that equal their neighbour, of rows or of columns, whichever is less, where
-    there is something to see: what enlarging a small picture leaves behind."""
-    varied = ndimage.maximum_filter(gray, 9) - ndimage.minimum_filter(gray, 9) > 0.04
-    between = varied & (gray > 0.02) & (gray < 0.98)
-    if between.mean() < 0.05:
-        return 0.0
-    down, right = (np.diff(gray, axis=axis) == 0 for axis in (0, 1))
-    return min(float(down[between[:-1]].mean()), float(right[between[:, :-1]].mean()))
+    return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8), factor
 
 
 def _where(reason: str, gray: Gray) -> Corners:
     """The box round the worst tiles of a grid of 4 x 4, or round what is white; the whole for the rest."""
     height, width = gray.shape
     if reason == "clipping":
-        return _around(gray >= 1)
+        return _around(gray == 255)
     if reason in ("noise", "impulses") and min(gray.shape) >= 8 * TILES:
-        high = np.abs(gray - ndimage.median_filter(gray, 3))
+        high = roughness(gray)
         rows, cols = (np.linspace(0, size, TILES + 1).astype(int) for size in gray.shape)
         tiles = np.array(
             [
