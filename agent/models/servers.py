@@ -22,6 +22,7 @@ from pydantic import Field, SecretStr
 from foveate.agent.models.content import flatten_tool_turns
 from foveate.agent.models.decoding import NEARLY_GREEDY, Decoding, check_server
 from foveate.agent.models.errors import ModelError
+from foveate.agent.models.gather import gather
 from foveate.agent.models.profiles import profile_for
 
 KEY_VARIABLES = ("FOVEATE_API_KEY", "OPENAI_API_KEY")
@@ -65,6 +66,9 @@ class ServerChatModel(ChatOpenAI):
             check_server(base_url, name, key, decoding)
             limit["extra_body"] |= decoding.server_body()
             temperature = NEARLY_GREEDY if decoding.draws else 0.0
+        if not os.environ.get("OPENAI_PROXY"):  # langchain-openai makes its own client for that
+            hooks = {"response": [gather]}
+            limit["http_async_client"] = openai.DefaultAsyncHttpxClient(timeout=timeout, event_hooks=hooks)
         return cls(
             model=name,
             base_url=base_url,

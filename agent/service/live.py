@@ -17,7 +17,8 @@ from foveate.agent.service.database import Conflict, Statement
 from foveate.agent.service.ledger import Ledger, ending
 
 TOGETHER = 0.03
-"""Seconds that a token waits for more, so that many share a transaction; nothing else waits, nor the end."""
+"""Seconds that a token, or an event that nobody listens to, waits for more, so that many share a
+transaction; no other event waits, nor does a turn's end."""
 MAX_HELD = 20_000
 """Events of one turn that are kept; a model that babbles loses its tokens, not its end."""
 
@@ -100,7 +101,7 @@ class EventWriter:
 
     def _put(self, item: _Item) -> None:
         self._queue.put_nowait(item)
-        if item.event.kind != "token":
+        if item.end is not None or (item.live.tokens and item.event.kind != "token"):
             self._urgent.set()
 
     async def run(self) -> None:

@@ -29,11 +29,13 @@ def function_call(name: str, arguments: str) -> dict[str, Any]:
 
 
 class FakeServer:
-    """`answer`: a JSON-able body, raw bytes, or "drop"; `status`: HTTP status; `requests`: what came in."""
+    """`answer`: a JSON-able body, raw bytes, or "drop"; `status`: HTTP status; `kind`: content type;
+    `requests`: what came in."""
 
     def __init__(self) -> None:
         self.answer: Any = completion("hello")
         self.status = 200
+        self.kind = "application/json"
         self.listing: Any = {"object": "list", "data": [{"id": "m"}]}
         self.delay = threading.Event()
         self.wait = 0.0
@@ -59,7 +61,7 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
 
         def reply(self, data: bytes) -> None:
             self.send_response(fake.status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", fake.kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
