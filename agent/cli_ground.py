@@ -70,6 +70,7 @@ def ground_slice(options: GroundOptions) -> tuple[View, SourceImage, list[Ground
     """Open, view and ground; the model is loaded only once the image is known to be good."""
     image = open_images([options.image], options.allow_url, options.window, options.slice_index)[0]
     from foveate.tools.grounding.errors import GrounderMemoryError
+    from foveate.tools.grounding.picture import UNKNOWN
     from foveate.tools.grounding.registry import load_grounder
     from foveate.tools.imaging.views import overview
     from foveate.tools.knowledge.grounding import ground_routed
@@ -77,9 +78,12 @@ def ground_slice(options: GroundOptions) -> tuple[View, SourceImage, list[Ground
     view = overview(image, VIEW_SIDE, slice_index=options.slice_index, upscale=options.out is not None)
     grounder = load_grounder(options.grounder)
     try:
-        return view, image, ground_routed(grounder, view, image, options.phrases)
+        found = ground_routed(grounder, view, image, options.phrases)
     except GrounderMemoryError as fault:
         raise RunError(str(fault)) from fault
+    if all(grounding.detail.get(UNKNOWN) for grounding in found):
+        raise InputError(" ".join(grounding.detail["reason"] for grounding in found))
+    return view, image, found
 
 
 def grounding_record(grounding: Grounding, drawn: Pictures) -> dict[str, Any]:

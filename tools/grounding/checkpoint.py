@@ -6,7 +6,7 @@ random numbers and say so only in a warning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.tools.grounding.card import Card
-from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.errors import GrounderError, GrounderMemoryError, out_of_memory
 
 _NO_CODE: dict[str, Any] = {"trust_remote_code": False}
 """Said outright: transformers would ask the user on the terminal."""
@@ -32,6 +32,16 @@ class Checkpoint:
     def inputs(self, **given: Any) -> Any:
         """The processor's tensors on the model's device."""
         return self.processor(**given, return_tensors="pt").to(self.device)
+
+    def check_length(self, phrases: Sequence[str], most: int) -> None:
+        """Raises GrounderError for a phrase of more than `most` tokens: its end would not be read."""
+        for phrase in phrases:
+            count = len(self.processor.tokenizer(phrase)["input_ids"])
+            if count > most:
+                raise GrounderError(
+                    f"The phrase {phrase[:40]!r} has {count} tokens; {self.name!r} reads {most}:"
+                    " say it in fewer words."
+                )
 
 
 def load_checkpoint(
@@ -65,13 +75,14 @@ def _loaded(
     import transformers
 
     shown = Path(where).name if Path(where).is_dir() else where
-    config = _tried(shown, lambda: transformers.AutoConfig.from_pretrained(where, **_NO_CODE))
-    if config.model_type not in kinds:
-        fit = ", ".join(kinds)
-        raise GrounderError(f"{shown!r} holds a {config.model_type} model; {name!r} reads these: {fit}.")
-    cls = getattr(transformers, classes[kinds.index(config.model_type) if len(classes) > 1 else 0])
-    with quiet():
-        model, info = _tried(shown, lambda: cls.from_pretrained(where, output_loading_info=True, **_NO_CODE))
+    with quiet(), explained(shown, where):
+        config = transformers.AutoConfig.from_pretrained(where, **_NO_CODE)
+        if config.model_type not in kinds:
+            fit = ", ".join(kinds)
+            raise GrounderError(f"{shown!r} holds a {config.model_type} model; {name!r} reads these: {fit}.")
+        cls = getattr(transformers, classes[kinds.index(config.model_type) if len(classes) > 1 else 0])
+        # whatever precision it was saved in, processors give 32 bits
+        model, info = cls.from_pretrained(where, dtype=torch.float32, output_loading_info=True, **_NO_CODE)
         lacking = sorted(info["missing_keys"])
         if lacking:
             raise GrounderError(
@@ -79,31 +90,43 @@ def _loaded(
                 " it is a checkpoint of another class."
             )
         reader = getattr(transformers, processor) if processor else None
-        made = None if reader is None else _tried(shown, lambda: reader.from_pretrained(where, **_NO_CODE))
+        made = None if reader is None else reader.from_pretrained(where, **_NO_CODE)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Checkpoint(model.eval().to(device), made, shown, device)
 
 
-def _tried(shown: str, load: Callable[[], Any]) -> Any:
+@contextmanager
+def explained(shown: str, where: str) -> Iterator[None]:
+    """Whatever a foreign file makes its loader raise, as a GrounderError of one sentence."""
     try:
-        return load()
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError, AttributeError) as error:
-        # what follows the first sentence is advice for other programs
-        first = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
-        raise GrounderError(f"The checkpoint {shown!r} cannot be loaded: {first}") from error
+        yield
+    except GrounderError:
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise GrounderMemoryError(f"There is not enough memory to load {shown!r}.") from error
+        # what follows the first line is advice for other programs
+        first = next(iter(str(error).strip().splitlines()), "").replace(where, shown)[:160].rstrip(".")
+        if "ignore_mismatched_sizes" in first:
+            first = "its weights do not have the shapes that its config.json tells"
+        why = first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}, {first}"
+        raise GrounderError(f"The checkpoint {shown!r} cannot be loaded: {why}.") from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the progress bars and reports of loading: standard error is for news."""
+    from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    bars, level, hub_level = logging.is_progress_bar_enabled(), logging.get_verbosity(), hub.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    hub.set_verbosity_error()
     try:
         yield
     finally:
+        hub.set_verbosity(hub_level)
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()

@@ -19,7 +19,8 @@ _SMALL = {"a", "an", "the", "of", "in"}
 
 @dataclass(frozen=True)
 class Classes:
-    """`names` in the order of the model's outputs; `known` maps every normalised name and synonym to one."""
+    """`names` in the order of the model's outputs, "" for an unused one; `known` maps every normalised name and
+    synonym to one."""
 
     names: tuple[str, ...]
     known: dict[str, int]
@@ -30,8 +31,9 @@ class Classes:
 
     def told(self) -> str:
         """The names for an error or a reason, cut where there are many."""
-        more = f" and {len(self.names) - MOST_SHOWN} more" if len(self.names) > MOST_SHOWN else ""
-        return ", ".join(self.names[:MOST_SHOWN]) + more
+        names = [name for name in self.names if name]
+        more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+        return ", ".join(names[:MOST_SHOWN]) + more
 
 
 def normalised(phrase: str) -> str:
@@ -45,20 +47,24 @@ def _words(phrase: str) -> list[str]:
     return _WORD.findall(phrase.lower())
 
 
-def read_classes(path: Path, count: int) -> Classes:
-    """A class file that must name `count` classes. Raises GrounderError, naming the file."""
+def read_rows(path: Path) -> list[list[str]]:
+    """A class file's rows of a name and its synonyms. Raises GrounderError, naming the file."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise GrounderError(f"The class file {path.name!r} cannot be read as text.") from error
     told = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if len(told) != count:
+    return [[name.strip() for name in re.split("[:,]", line)] for line in told]
+
+
+def read_classes(path: Path, count: int) -> Classes:
+    """A class file that must name `count` classes. Raises GrounderError, naming the file."""
+    rows = read_rows(path)
+    if len(rows) != count:
         raise GrounderError(
-            f"The class file {path.name!r} names {len(told)} classes, the model has {count}: they do not fit."
+            f"The class file {path.name!r} names {len(rows)} classes, the model has {count}: they do not fit."
         )
-    return classes_of(
-        [[n.strip() for n in re.split("[:,]", line)] for line in told], f"The class file {path.name!r}"
-    )
+    return classes_of(rows, f"The class file {path.name!r}")
 
 
 def classes_of(rows: list[list[str]], source: str) -> Classes:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.Image import Image
 
-from foveate.tools.grounding.errors import GrounderError
+from foveate.tools.grounding.errors import GrounderError, GrounderMemoryError, out_of_memory
 from foveate.tools.grounding.protocol import Grounding, Region, ScoreKind
 from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.image import SourceImage
@@ -26,6 +26,8 @@ from foveate.tools.imaging.views import View, render
 
 Corners = tuple[float, float, float, float]
 Overhang = Literal["error", "clip"]
+UNKNOWN = "unknown_phrase"
+"""In `detail` of a phrase that the grounder cannot be asked for, such as what is no class of a detector."""
 EDGE = 1e-3
 """How far, in pixels of the picture, rounding in a model may carry a box over the edge."""
 
@@ -82,8 +84,15 @@ class PictureGrounder:
         began = time.monotonic()
         shown = upright(view, image)
         picture = picture_of(shown, image)
-        with self._lock, torch.inference_mode():
-            seen = list(self.finder.find(picture, phrases))
+        try:
+            with self._lock, torch.inference_mode():
+                seen = list(self.finder.find(picture, phrases))
+        except (RuntimeError, MemoryError) as fault:
+            if not out_of_memory(fault):
+                raise
+            raise GrounderMemoryError(
+                f"The grounder {self.name!r} ran out of memory on a {picture.width}x{picture.height} picture."
+            ) from fault
         spent = time.monotonic() - began
         pairs = enumerate(zip(phrases, seen, strict=True))
         return [self._one(view, shown, p, what, 0.0 if i else spent) for i, (p, what) in pairs]

@@ -47,6 +47,18 @@ def attributes(entry: Entry, modality: str | None) -> dict[str, str]:
     return {key: text for key, text in told.items() if text}
 
 
+def caption(phrase: str, modality: str | None = None) -> str:
+    """ "NAME means DESCRIPTION.", as K2Sight and AG-KD were taught; the phrase itself where the base does not
+    know it."""
+    found = entry_of(phrase)
+    if found is None:
+        return phrase
+    told = attributes(found[0], modality)
+    described = "; ".join(told[key] for key in ("shape", "intensity") if key in told)
+    template: str = prompts.table("knowledge/templates.toml")["caption"]
+    return template.format(name=canonical(phrase), description=described)
+
+
 def variants(phrase: str, modality: str | None = None) -> list[str]:
     """The phrase, then its canonical name, its description, its attributes and its name with its place.
 
@@ -58,11 +70,10 @@ def variants(phrase: str, modality: str | None = None) -> list[str]:
     entry, _ = found
     templates, told = prompts.table("knowledge/templates.toml"), attributes(entry, modality)
     name, fields = canonical(phrase), {key: told.get(key, "") for key in ATTRIBUTES}
-    described = "; ".join(text for text in (fields["shape"], fields["intensity"]) if text)
     made = [
         phrase,
         name,
-        templates["caption"].format(name=name, description=described),
+        caption(phrase, modality),
         templates["located"].format(name=name, location=fields["location"]),
         templates["attributes"].format(**fields),
     ]

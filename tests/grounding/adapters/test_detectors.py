@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +182,91 @@ def test_a_class_file_names_the_outputs(
         load_grounder(f"detr@{folders['nameless']}")
 
 
+def test_classes_in_the_order_of_their_numbers_letters(
+    folders: dict[str, Path], views: Views, picture: SourceImage, tmp_path: Path
+) -> None:
+    """As facebook/detr-resnet-50 lists them: 0, 1, 10, 11, 2."""
+    names = [f"finding {letter}" for letter in "abcdefghijkl"]
+    logits = [-9.0] * 13
+    logits[2], logits[10] = 3.0, 1.0
+    folder = tiny.save_detr(tmp_path / "many", names, (0.3, 0.6, 0.2, 0.4), logits)
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = dict(sorted(config["id2label"].items()))
+    (folder / "config.json").write_text(json.dumps(config))
+    assert list(config["id2label"])[2] == "10"
+    third, eleventh = load_grounder(f"detr@{folder}").ground(views["plain"], picture, [names[2], names[10]])
+    assert third.absent is False and eleventh.absent is True
+    assert third.regions[0].score > 0.8 and eleventh.best_score < 0.2
+
+
+def test_unused_outputs_are_not_told_as_classes(
+    folders: dict[str, Path], views: Views, picture: SourceImage, tmp_path: Path
+) -> None:
+    folder = tiny.save_detr(tmp_path / "coco", ["N/A", "cat", "N/A", "dog"], (0.3, 0.6, 0.2, 0.4), [0.0] * 5)
+    [found] = load_grounder(f"detr@{folder}").ground(views["plain"], picture, ["N/A"])
+    assert found.detail["reason"] == "'N/A' is no class of this detector; it has: cat, dog."
+    assert found.detail["unknown_phrase"] is True and found.forward_passes == 0
+
+
+def test_weights_in_half_precision(
+    folders: dict[str, Path], views: Views, picture: SourceImage, tmp_path: Path
+) -> None:
+    model = hf.DetrForObjectDetection.from_pretrained(folders["detr"]).half()
+    shutil.copytree(folders["detr"], tmp_path / "half")
+    model.save_pretrained(tmp_path / "half")
+    half, full = (load_grounder(f"detr@{f}") for f in (tmp_path / "half", folders["detr"]))
+    [one], [other] = (g.ground(views["plain"], picture, ["liver"]) for g in (half, full))
+    assert one.regions[0].score == pytest.approx(other.regions[0].score, abs=1e-2)
+
+
+@pytest.mark.parametrize("spec", ["owlv2", "grounding-dino"])
+def test_a_phrase_too_long_to_be_read_is_refused(
+    spec: str, folders: dict[str, Path], views: Views, picture: SourceImage
+) -> None:
+    """Its end would be cut off in silence, or the model would fail."""
+    grounder = load_grounder(f"{spec}@{folders['dino' if spec == 'grounding-dino' else 'owlv2']}")
+    with pytest.raises(GrounderError, match=r"The phrase 'lung lung.*' has \d+ tokens; '\w+' reads \d+"):
+        grounder.ground(views["plain"], picture, ["lung " * 60])
+
+
+def break_file(folder: Path, name: str, content: bytes | None) -> None:
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("model.safetensors", None, "Error no file named model.safetensors"),
+        ("model.safetensors", b"junk", "SafetensorError"),
+        ("config.json", b"{", "not a valid JSON file"),
+        ("config.json", b"[]", "Unrecognized model in broken"),
+        ("preprocessor_config.json", None, "Can't load image processor for 'broken'"),
+    ],
+)
+def test_files_that_are_broken(
+    name: str, content: bytes | None, told: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(folders["detr"], broken)
+    break_file(broken, name, content)
+    with pytest.raises(GrounderError, match=told) as caught:
+        load_grounder(f"detr@{broken}")
+    assert "checkpoint 'broken' cannot be loaded" in str(caught.value) and str(tmp_path) not in str(
+        caught.value
+    )
+
+
+def test_weights_of_other_shapes(folders: dict[str, Path], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(folders["detr"], other)
+    config = json.loads((other / "config.json").read_text()) | {"d_model": 32}
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(GrounderError, match=r"weights do not have the shapes that its config\.json tells"):
+        load_grounder(f"detr@{other}")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [("one\n", "names 1 classes, the model has 2"), ("a: b\nc: B.\n", "gives 'b' to two classes")],
@@ -225,12 +309,6 @@ def test_code_of_a_checkpoint_is_never_run(folders: dict[str, Path], tmp_path: P
     (copy / "theirs.py").write_text("raise SystemExit('run')\n")
     with pytest.raises(GrounderError, match="checkpoint 'foreign' cannot be loaded"):
         load_grounder(f"detr@{copy}")
-
-
-@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is here")
-def test_torchvision_detectors_say_what_they_need() -> None:
-    with pytest.raises(GrounderError, match="'torchvision' needs torchvision, which is not installed"):
-        load_grounder("torchvision:fasterrcnn_resnet50_fpn@weights.pth")
 
 
 @pytest.mark.parametrize(

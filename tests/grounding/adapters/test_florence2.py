@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +77,37 @@ def test_boxes_are_as_transformers_own_parser_reads_them(
         assert np.subtract(one, other) == pytest.approx(0.5, abs=0.501)  # theirs are whole pixels
 
 
+def test_the_task_of_agkd_and_k2sight_describes_the_phrase(
+    tmp_path: Path, views: dict[str, View], picture: SourceImage
+) -> None:
+    """Their prompt is "Locate the phrases in the caption: NAME means DESCRIPTION."."""
+    folder = save_florence2(tmp_path / "f2", ["cat", *BOX])
+    grounder = load_grounder(f"florence2:task=means,tokens=12@{folder}")
+    heard: list[Any] = []
+    processor = grounder.finder.checkpoint.processor  # type: ignore[attr-defined]
+    inner = processor.tokenizer.__class__.__call__
+
+    def listening(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> Any:
+        heard.append(text)
+        return inner(self, text, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processor.tokenizer.__class__, "__call__", listening)
+        known, unknown = grounder.ground(views["plain"], picture, ["pneumothorax", "widget"])
+    assert str(known.detail["asked"]).startswith("pneumothorax means ") and "asked" not in unknown.detail
+    assert f"Locate the phrases in the caption: {known.detail['asked']}" in str(heard[0])
+    assert "Locate the phrases in the caption: widget" in str(heard[-1])
+
+
+@pytest.mark.parametrize("phrase", ["<OD>", "a <loc_5> b", "<CAPTION>x"])
+def test_a_phrase_with_a_token_in_it(
+    phrase: str, tmp_path: Path, views: dict[str, View], picture: SourceImage
+) -> None:
+    grounder = load_grounder(f"florence2:tokens=6@{save_florence2(tmp_path / 'f2', ['cat'])}")
+    with pytest.raises(GrounderError, match="has a token of Florence-2 in it"):
+        grounder.ground(views["plain"], picture, [phrase])
+
+
 def test_a_task_that_it_does_not_have() -> None:
-    with pytest.raises(GrounderError, match="knows the tasks caption, vocabulary; not 'ocr'"):
+    with pytest.raises(GrounderError, match="knows the tasks caption, means, vocabulary; not 'ocr'"):
         load_grounder("florence2:task=ocr@x")

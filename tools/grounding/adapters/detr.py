@@ -7,8 +7,7 @@ in the checkpoint's folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL.Image import Image
@@ -16,10 +15,10 @@ from PIL.Image import Image
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
 from foveate.tools.grounding.classes import Classes, classes_of, read_classes
+from foveate.tools.grounding.detectors import Detections, FixedClasses
 from foveate.tools.grounding.errors import GrounderError
-from foveate.tools.grounding.fixed import Detections, of_phrase
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.picture import PictureGrounder, Seen
+from foveate.tools.grounding.picture import PictureGrounder
 from foveate.tools.grounding.protocol import Grounder
 
 CARD = Card(
@@ -41,7 +40,7 @@ def load(recipe: str, model: str) -> Grounder:
     )
     own = Path(model) / "classes.txt"
     file = Path(told["classes"]) if told["classes"] else own if own.is_file() else None
-    finder = Detr(checkpoint, _classes(checkpoint, file), told["threshold"], told["iou"])
+    finder = FixedClasses(Detr(checkpoint), _classes(checkpoint, file), told["threshold"], told["iou"])
     # a sigmoid bounds the centre and the size, not the corners: a box may reach over the edge
     return PictureGrounder(f"detr@{checkpoint.name}", finder, "fixed_scale", overhang="clip")
 
@@ -54,27 +53,23 @@ def _classes(checkpoint: Checkpoint, file: Path | None) -> Classes:
         raise GrounderError(
             f"{checkpoint.name!r} does not name its classes; give a class file (classes=FILE)."
         )
+    # config.json may list them in the order of their numbers' letters: 0, 1, 10, 11, 2
+    names = [labels.get(i, "") for i in range(max(labels) + 1)]
     # a checkpoint may repeat a name for outputs it does not use, such as COCO's "N/A"
-    rows = [[name if list(labels.values()).count(name) == 1 else ""] for name in labels.values()]
+    rows = [[name if names.count(name) == 1 else ""] for name in names]
     return classes_of(rows, f"The checkpoint {checkpoint.name!r}")
 
 
 @dataclass(frozen=True)
 class Detr:
-    """One pass for all phrases, each matched to a class."""
+    """The processor undoes the model's own resizing."""
 
     checkpoint: Checkpoint
-    classes: Classes
-    threshold: float
-    iou: float
 
-    def find(self, picture: Image, phrases: Sequence[str]) -> list[Seen]:
+    def detect(self, picture: Image) -> Detections:
         out = self.checkpoint.model(**self.checkpoint.inputs(images=picture))
-        size = [(picture.height, picture.width)]
-        read = self.checkpoint.processor.post_process_object_detection(out, threshold=0.0, target_sizes=size)[
-            0
-        ]
+        read = self.checkpoint.processor.post_process_object_detection(
+            out, threshold=0.0, target_sizes=[(picture.height, picture.width)]
+        )[0]
         boxes = [(float(a), float(b), float(c), float(d)) for a, b, c, d in read["boxes"].tolist()]
-        found = Detections(boxes, read["scores"].tolist(), read["labels"].tolist())
-        seen = [of_phrase(p, found, self.classes, self.threshold, self.iou) for p in phrases]
-        return [replace(one, passes=int(i == 0)) for i, one in enumerate(seen)]
+        return Detections(boxes, read["scores"].tolist(), read["labels"].tolist())

@@ -1,8 +1,8 @@
 """Florence-2 and its fine-tunes: "florence2[:task=caption,beams=3]@MODEL".
 
-Xiao et al., arXiv 2311.06242. AG-KD and K2Sight are Florence-2-base fine-tunes that take the caption task
-with "PHRASE means DESCRIPTION" as the phrase. Checkpoints with code of their own are first converted to
-transformers' class. The score is the sequence's probability, exp(Σ log p / L^λ), for all boxes of a reply.
+Xiao et al., arXiv 2311.06242. AG-KD (2503.03278) and K2Sight (2508.04572) are Florence-2-base fine-tunes for
+chest radiographs, taught on "PHRASE means DESCRIPTION": task=means takes the description from the knowledge
+base. The score is the sequence's probability, exp(Σ log p / L^λ), for all boxes of a reply.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.options import read_options
 from foveate.tools.grounding.picture import Corners, PictureGrounder, Seen
 from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.knowledge.rewrite import caption
 
 CARD = Card(
     line="Florence-2, with AG-KD and K2Sight: writes location tokens; says where, not whether",
@@ -27,11 +28,12 @@ CARD = Card(
     size="0.23 to 0.77 B",
     boxes="<loc_i>, i of 1000: the middle of bin i of the picture's width or height",
     usual=("florence-community/Florence-2-base", "florence-community/Florence-2-base-ft"),
-    example="[:task=caption|vocabulary,beams=3]@MODEL",
+    example="[:task=caption|means|vocabulary,beams=3]@MODEL",
 )
-TASKS = {"caption": "<CAPTION_TO_PHRASE_GROUNDING>", "vocabulary": "<OPEN_VOCABULARY_DETECTION>"}
+CAPTION = "<CAPTION_TO_PHRASE_GROUNDING>"
+TASKS = {"caption": CAPTION, "means": CAPTION, "vocabulary": "<OPEN_VOCABULARY_DETECTION>"}
 MODEL = "Florence2ForConditionalGeneration"
-_RUN, _BIN = re.compile(r"(?:<loc_\d{1,3}>)+"), re.compile(r"\d+")
+_RUN, _BIN, _TOKEN = re.compile(r"(?:<loc_\d{1,3}>)+"), re.compile(r"\d+"), re.compile(r"<\w+>")
 
 
 def load(recipe: str, model: str) -> Grounder:
@@ -40,7 +42,7 @@ def load(recipe: str, model: str) -> Grounder:
     if told["task"] not in TASKS:
         raise GrounderError(f"'florence2' knows the tasks {', '.join(TASKS)}; not {told['task']!r}.")
     checkpoint = load_checkpoint("florence2", CARD, model, ["florence2"], [MODEL], "AutoProcessor")
-    finder = Florence2(checkpoint, TASKS[told["task"]], told["beams"], told["tokens"])
+    finder = Florence2(checkpoint, told["task"], told["beams"], told["tokens"])
     return PictureGrounder(f"florence2@{checkpoint.name}", finder, "relative")
 
 
@@ -57,7 +59,10 @@ class Florence2:
         return [self._one(picture, phrase) for phrase in phrases]
 
     def _one(self, picture: Image, phrase: str) -> Seen:
-        inputs = self.checkpoint.inputs(images=picture, text=self.task + phrase)
+        if _TOKEN.search(phrase):
+            raise GrounderError(f"The phrase {phrase!r} has a token of Florence-2 in it; say it in words.")
+        asked = caption(phrase, "XR") if self.task == "means" else phrase
+        inputs = self.checkpoint.inputs(images=picture, text=TASKS[self.task] + asked)
         out = self.checkpoint.model.generate(
             **inputs, num_beams=max(2, self.beams), max_new_tokens=self.tokens, do_sample=False,
             early_stopping=True, return_dict_in_generate=True, output_scores=True,
@@ -65,7 +70,8 @@ class Florence2:
         probability = math.exp(min(0.0, float(out.sequences_scores[0])))
         text = self.checkpoint.processor.batch_decode(out.sequences, skip_special_tokens=False)[0]
         boxes = boxes_of(text, *picture.size)
-        return Seen(boxes, [probability] * len(boxes), best_score=probability, passes=1)
+        detail = {"asked": asked} if asked != phrase else {}
+        return Seen(boxes, [probability] * len(boxes), best_score=probability, passes=1, detail=detail)
 
 
 def boxes_of(text: str, width: int, height: int) -> list[Corners]:

@@ -7,13 +7,14 @@ to one of these classes is read as it is. Each phrase is a pass of its own: in o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL.Image import Image
 
-from foveate.tools.grounding.boxes import corners_of, suppressed
+from foveate.tools.grounding.boxes import corners_of
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
+from foveate.tools.grounding.detectors import scored
 from foveate.tools.grounding.options import read_options
 from foveate.tools.grounding.picture import PictureGrounder, Seen
 from foveate.tools.grounding.protocol import Grounder
@@ -53,14 +54,8 @@ class GroundingDino:
     def _one(self, picture: Image, phrase: str) -> Seen:
         # the detector was taught on lower-case phrases that end with a full stop
         words = phrase.lower().strip().rstrip(".") + "."
-        inputs = self.checkpoint.inputs(images=picture, text=words)
-        out = self.checkpoint.model(**inputs)
-        scores = out.logits[0].sigmoid().amax(-1)
-        best = float(scores.max())
-        kept = scores > self.threshold
-        boxes = corners_of(out.pred_boxes[0][kept].cpu().numpy(), *picture.size)
-        values = scores[kept].tolist()
-        order = suppressed(boxes, values, self.iou)
-        return Seen(
-            [boxes[i] for i in order], [values[i] for i in order], not order, best, self.threshold, passes=1
-        )
+        self.checkpoint.check_length([words], self.checkpoint.model.config.max_text_len)
+        out = self.checkpoint.model(**self.checkpoint.inputs(images=picture, text=words))
+        scores = out.logits[0].sigmoid().amax(-1).tolist()
+        boxes = corners_of(out.pred_boxes[0].cpu().numpy(), *picture.size)
+        return replace(scored(boxes, scores, self.threshold, self.iou), passes=1)

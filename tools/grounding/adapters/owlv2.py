@@ -6,13 +6,14 @@ All phrases share one pass; each has its own sigmoid, so they do not compete.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL.Image import Image
 
-from foveate.tools.grounding.boxes import corners_of, suppressed
+from foveate.tools.grounding.boxes import corners_of
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
+from foveate.tools.grounding.detectors import scored
 from foveate.tools.grounding.options import read_options
 from foveate.tools.grounding.picture import PictureGrounder, Seen
 from foveate.tools.grounding.protocol import Grounder
@@ -47,16 +48,11 @@ class Owlv2:
     iou: float
 
     def find(self, picture: Image, phrases: Sequence[str]) -> list[Seen]:
-        inputs = self.checkpoint.inputs(images=picture, text=[list(phrases)], truncation=True)
-        out = self.checkpoint.model(**inputs)
+        self.checkpoint.check_length(
+            phrases, self.checkpoint.model.config.text_config.max_position_embeddings
+        )
+        out = self.checkpoint.model(**self.checkpoint.inputs(images=picture, text=[list(phrases)]))
         side = max(picture.size)
         boxes = corners_of(out.pred_boxes[0].cpu().numpy(), side, side)
-        scores = out.logits[0].sigmoid().T.tolist()
-        return [self._one(boxes, s, passes=int(i == 0)) for i, s in enumerate(scores)]
-
-    def _one(self, boxes: list[tuple[float, float, float, float]], scores: list[float], passes: int) -> Seen:
-        above = [i for i, score in enumerate(scores) if score > self.threshold]
-        order = suppressed([boxes[i] for i in above], [scores[i] for i in above], self.iou)
-        found = [above[i] for i in order]
-        values = [scores[i] for i in found]
-        return Seen([boxes[i] for i in found], values, not found, max(scores), self.threshold, passes=passes)
+        columns = enumerate(out.logits[0].sigmoid().T.tolist())
+        return [replace(scored(boxes, s, self.threshold, self.iou), passes=int(i == 0)) for i, s in columns]

@@ -1,13 +1,13 @@
-"""Detectors of torchvision: "torchvision:NAME@WEIGHTS.pth", NAME such as fasterrcnn_resnet50_fpn.
+"""Detectors of torchvision: "torchvision:BUILDER[,threshold=0.5,classes=FILE]@WEIGHTS.pth".
 
-Faster R-CNN, RetinaNet, SSD, FCOS, by torchvision's own builders. The weights are a state dict, and beside
-them lies a class file `classes.txt` that begins with the background (see `classes.py`).
+Faster R-CNN, RetinaNet, SSD, FCOS by torchvision's own builders, such as fasterrcnn_resnet50_fpn. The weights
+are a state dict; the class file (see `classes.py`; by default classes.txt beside the weights) begins with the
+background, which torchvision counts as class 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import numpy as np
 from PIL.Image import Image
 
 from foveate.tools.grounding.card import Card
-from foveate.tools.grounding.classes import Classes, read_classes
+from foveate.tools.grounding.checkpoint import explained
+from foveate.tools.grounding.classes import classes_of, read_rows
+from foveate.tools.grounding.detectors import Detections, FixedClasses
 from foveate.tools.grounding.errors import GrounderError
-from foveate.tools.grounding.fixed import Detections, of_phrase
-from foveate.tools.grounding.picture import PictureGrounder, Seen
+from foveate.tools.grounding.options import read_options
+from foveate.tools.grounding.picture import PictureGrounder
 from foveate.tools.grounding.protocol import Grounder
 
 CARD = Card(
@@ -27,38 +29,39 @@ CARD = Card(
     size="0.03 to 0.05 B",
     boxes="corners in pixels of the picture",
     needs=("torchvision",),
-    example=":BUILDER@WEIGHTS.pth",
+    example=":BUILDER[,threshold=0.5,classes=FILE]@WEIGHTS.pth",
 )
-THRESHOLD = 0.5
+BACKGROUND = "background"
 
 
 def load(recipe: str, model: str) -> Grounder:
     """A builder's model with the weights in a file. Raises GrounderError."""
     import torch
-    from torchvision.models import detection as detectors
-    from torchvision.models import get_model, list_models
+    from torchvision.models import detection, get_model, list_models
 
-    known = list_models(module=detectors)
-    if recipe not in known:
-        raise GrounderError(f"torchvision has no detector {recipe!r}; it has: {', '.join(known)}.")
-    if not Path(model).is_file():
+    builder, _, rest = recipe.partition(",")
+    known, weights = list_models(module=detection), Path(model)
+    if builder not in known:
+        raise GrounderError(f"torchvision has no detector {builder!r}; it has: {', '.join(known)}.")
+    told = read_options("torchvision", rest, threshold=0.5, iou=0.7, classes="")
+    if not weights.is_file():
         raise GrounderError(
-            f"'torchvision' finds no weights {Path(model).name!r}; write torchvision:NAME@FILE.pth."
+            f"'torchvision' finds no weights {weights.name!r}; write torchvision:{builder}@FILE.pth."
         )
-    try:
-        weights = torch.load(model, map_location="cpu", weights_only=True)
-        file = Path(model).with_name("classes.txt")
-        count = len(
-            [line for line in file.read_text().splitlines() if line.strip() and line.lstrip()[0] != "#"]
-        )
-        made = get_model(recipe, weights=None, weights_backbone=None, num_classes=count)
-        made.load_state_dict(weights)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise GrounderError(
-            f"{Path(model).name!r} with its classes.txt is no {recipe} checkpoint."
-        ) from error
-    finder = Torchvision(made.eval(), read_classes(file, count))
-    return PictureGrounder(f"torchvision:{recipe}@{Path(model).stem}", finder, "fixed_scale", overhang="clip")
+    file = Path(told["classes"]) if told["classes"] else weights.with_name("classes.txt")
+    rows = read_rows(file)
+    if not rows or rows[0][0].lower() != BACKGROUND:
+        raise GrounderError(f"The class file {file.name!r} must begin with a line {BACKGROUND!r}.")
+    # all that a box scores is wanted, for the best score of what is absent
+    low = {"box_score_thresh": 0.0} if "rcnn" in builder else {"score_thresh": 0.0}
+    made = get_model(builder, weights=None, weights_backbone=None, num_classes=len(rows), **low)
+    with explained(weights.name, str(weights)):
+        made.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    classes = classes_of([[""], *rows[1:]], f"The class file {file.name!r}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    finder = FixedClasses(Torchvision(made.eval().to(device)), classes, told["threshold"], told["iou"])
+    name = f"torchvision:{builder}@{weights.stem}"
+    return PictureGrounder(name, finder, "fixed_scale", overhang="clip")
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,11 @@ class Torchvision:
     """torchvision resizes by itself and answers in pixels of the picture that it was given."""
 
     model: Any
-    classes: Classes
 
-    def find(self, picture: Image, phrases: Sequence[str]) -> list[Seen]:
+    def detect(self, picture: Image) -> Detections:
         import torch
 
         pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255).permute(2, 0, 1)
-        out = self.model([pixels])[0]
+        out = self.model([pixels.to(next(self.model.parameters()).device)])[0]
         boxes = [(float(a), float(b), float(c), float(d)) for a, b, c, d in out["boxes"].tolist()]
-        found = Detections(boxes, out["scores"].tolist(), out["labels"].tolist())
-        seen = [of_phrase(p, found, self.classes, THRESHOLD, 0.7) for p in phrases]
-        return [replace(one, passes=int(i == 0)) for i, one in enumerate(seen)]
+        return Detections(boxes, out["scores"].tolist(), out["labels"].tolist())
