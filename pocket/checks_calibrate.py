@@ -1,7 +1,8 @@
 """What the witnesses of a claim are worth, from planted claims about held-out slices of A and B.
 
-A log likelihood ratio for each answer, with half a claim added to every count, where it is more than chance;
-the presence that a grounder needs is where true and false claims are told apart best. Knows no graph.
+A log likelihood ratio for each answer, with half a claim added to every count, where it is more than chance.
+The presence that a grounder needs, and the overlap of what it finds with the evidence, are where true and
+false claims are told apart best. Knows no graph.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 
-from scipy.stats import fisher_exact
+from scipy.stats import chi2_contingency, fisher_exact
 
 from foveate.pocket.checks_run import Outcome
 from foveate.tools.checks import weigh
 
-ANSWERS = {"presence": ("found", "missing"), "crop": ("yes", "no")}
+ANSWERS = {"presence": ("found", "elsewhere", "missing"), "crop": ("yes", "no")}
 KEPT = 0.95
-"""Share of the true claims that the presence needed must keep."""
+"""Share of the true claims that the presence needed must keep, and the overlap needed of the remaining."""
 CHANCE = 0.05
 HEAD = """\
 # Log likelihood ratios (true claim : false claim) of what a witness may answer; see weigh.py.
@@ -32,6 +33,8 @@ twin = { consistent = 0.0, both = -1.0, reversed = -1.0 }
 [grounder.default]
 presence = { found = 0.0, missing = -1.0 }
 """
+Vote = tuple[bool, str]
+"""Whether the claim is true, and what the witness answered."""
 
 
 @contextlib.contextmanager
@@ -48,32 +51,50 @@ def asked_of(witnesses: Sequence[str]) -> Iterator[None]:
         table.update(kept)
 
 
-def table(found: Sequence[Outcome], heard: Sequence[Outcome]) -> str:
-    """The text of trust.toml: from claims whose evidence the grounder saw, and those that the model saw."""
-    scored = [(row.claim.true, min(row.scores)) for row in found if row.scores]
+def trust_table(found: Sequence[Outcome], heard: Sequence[Outcome]) -> str:
+    """The text of trust.toml: from claims whose evidence the grounder saw, and those that the model saw.
+
+    Raises ValueError where a kind of claims is missing.
+    """
     crops = [(row.claim.true, row.votes["crop"]) for row in heard if "crop" in row.votes]
-    silent = len(heard) - len(crops)
-    floor = best_floor(scored)
-    presence = ratios([(true, "found" if score >= floor else "missing") for true, score in scored])
-    crop = ratios(crops, ANSWERS["crop"])
+    floor, overlap, votes = presence_votes(found)
+    crop, presence = ratios(crops, ANSWERS["crop"]), ratios(votes, ANSWERS["presence"])
     return "\n".join(
         [
             HEAD,
             "[model.pocket]",
-            f"{_line('crop', crop)}  # {len(crops)} answers; to {silent} questions there was none",
+            f"{_line('crop', crop)}  # {len(crops)} answers to {len(heard)} questions: {_counted(crops)}",
             "",
             "[grounder.pocket]",
             f"floor = {floor:.3f}",
-            f"{_line('presence', presence)}  # {len(scored)} answers",
+            f"overlap = {overlap:.3f}",
+            f"{_line('presence', presence)}  # {len(votes)} answers",
             "",
         ]
     )
 
 
-def best_floor(scored: Sequence[tuple[bool, float]]) -> float:
-    """The score from which on most is right, among those that keep `KEPT` of the true claims."""
-    true = sorted(score for fits, score in scored if fits)
-    false = [score for fits, score in scored if not fits]
+def presence_votes(found: Sequence[Outcome]) -> tuple[float, float, list[Vote]]:
+    """(floor, overlap, votes): the cuts that tell true from false claims best, and what the grounder says
+    with them. A score below the floor is "missing"; an overlap below the second cut is "elsewhere"."""
+    scored = [(row.claim.true, row.scores[0], row.overlaps[0]) for row in found if len(row.scores) == 1]
+    floor = best_cut([(true, score) for true, score, _ in scored])
+    marked = [(true, beside) for true, score, beside in scored if score >= floor and beside is not None]
+    overlap = best_cut(marked)
+
+    def vote(score: float, beside: float | None) -> str:
+        if score < floor:
+            return "missing"
+        return "found" if beside is None or beside >= overlap else "elsewhere"
+
+    return floor, overlap, [(true, vote(score, beside)) for true, score, beside in scored]
+
+
+def best_cut(scored: Sequence[tuple[bool, float]]) -> float:
+    """The value from which on most is right, among those that keep `KEPT` of the true claims. Raises
+    ValueError without true or without false claims."""
+    true = sorted(value for fits, value in scored if fits)
+    false = [value for fits, value in scored if not fits]
     if not true or not false:
         raise ValueError("no true or no false claims were measured; nothing can be calibrated.")
     highest = true[int((1 - KEPT) * len(true))]
@@ -85,23 +106,38 @@ def best_floor(scored: Sequence[tuple[bool, float]]) -> float:
     return max(cuts, key=right)
 
 
-def ratios(
-    votes: Sequence[tuple[bool, str]], answers: Sequence[str] = ANSWERS["presence"]
-) -> dict[str, float]:
+def ratios(votes: Sequence[Vote], answers: Sequence[str]) -> dict[str, float]:
     """answer → log of its share among true claims over its share among false ones.
 
-    All 0 where the votes do not tell true from false claims (Fisher's exact test at `CHANCE`).
+    All 0 where the votes do not tell true from false claims at `CHANCE`: by Fisher's exact test for two
+    answers, by the chi-squared test for more.
     """
     true, false = ([answer for fits, answer in votes if fits is truth] for truth in (True, False))
-    counts = [[given.count(answer) for answer in answers] for given in (true, false)]
-    if not true or not false or fisher_exact(counts).pvalue >= CHANCE:
+    given = [answer for answer in answers if answer in true or answer in false]
+    counts = [[each.count(answer) for answer in given] for each in (true, false)]
+    if not true or not false or len(given) < 2 or _chance(counts) >= CHANCE:
         return dict.fromkeys(answers, 0.0)
     pad = 0.5 * len(answers)
 
-    def share(given: Sequence[str], answer: str) -> float:
-        return (given.count(answer) + 0.5) / (len(given) + pad)
+    def share(each: Sequence[str], answer: str) -> float:
+        return (each.count(answer) + 0.5) / (len(each) + pad)
 
     return {answer: math.log(share(true, answer) / share(false, answer)) for answer in answers}
+
+
+def _chance(counts: Sequence[Sequence[int]]) -> float:
+    """The p-value of a table of counts (2, answers)."""
+    exact = len(counts[0]) == 2
+    return float(fisher_exact(counts).pvalue if exact else chi2_contingency(counts).pvalue)
+
+
+def _counted(votes: Sequence[Vote]) -> str:
+    """How often a witness said yes to true and to false claims."""
+    told = []
+    for truth, word in ((True, "true"), (False, "false")):
+        given = [answer for fits, answer in votes if fits is truth]
+        told.append(f"yes to {given.count('yes')} of {len(given)} {word} claims")
+    return ", ".join(told)
 
 
 def _line(witness: str, worth: dict[str, float]) -> str:

@@ -18,13 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-import foveate.agent.checks as node
-import foveate.tools.checks as checks
+import foveate.agent.checks
+import foveate.prompts
+import foveate.tools.checks
+import foveate.tools.grounding
 from foveate.agent.checks.level import Level
+from foveate.pocket import checks_run
 from foveate.pocket import planted as planting
 from foveate.pocket.asked import weights_hash
 from foveate.pocket.augment import HELD_OUT
-from foveate.pocket.checks_calibrate import asked_of, table
+from foveate.pocket.checks_calibrate import asked_of, trust_table
 from foveate.pocket.checks_run import Outcome, Runner
 from foveate.pocket.data import load_patient
 from foveate.pocket.planted import KINDS, Planted, planted
@@ -33,7 +36,9 @@ from foveate.tools.checks import weigh
 from foveate.tools.checks.weigh import TABLE
 
 FOLDER = Path("runs/pocket-checks")
-CHECKING = (checks, node)
+CHECKING = (foveate.agent.checks, foveate.tools.checks, foveate.tools.grounding)
+ASKED = ("structure", "box")
+"""Kinds of claims that only a witness can refute: on these they are calibrated."""
 REPORT = Path(__file__).with_name("CHECKS.md")
 NAMES = {
     "structure": "absent structure",
@@ -67,8 +72,10 @@ def measured(
 
 def _key(*told: object) -> str:
     """A cut run goes on; other weights, other worths of the witnesses or other checks begin anew."""
-    sources = [path for folder in CHECKING for path in sorted(Path(folder.__path__[0]).glob("*.py"))]
-    code = sha256(b"".join(path.read_bytes() for path in (*sources, Path(planting.__file__))))
+    sources = [path for package in CHECKING for path in sorted(Path(package.__path__[0]).glob("*.py"))]
+    sources += sorted(Path(foveate.prompts.__path__[0], "checks").glob("*.toml"))
+    sources += [Path(str(module.__file__)) for module in (planting, checks_run)]
+    code = sha256(b"".join(path.read_bytes() for path in sources))
     return sha256(f"{told} {weigh.table()} {weights_hash()} {code.hexdigest()}".encode()).hexdigest()[:24]
 
 
@@ -89,10 +96,13 @@ def lines(found: dict[Level, list[Outcome]]) -> list[str]:
     out = ["| | " + " | ".join(f"`{level}`" for level in found) + " |", "|---" * (len(found) + 1) + "|"]
     for true, word in ((False, "caught"), (True, "lost")):
         for kind in (*KINDS, ""):
-            cells = []
-            for rows in found.values():
-                fit = [r for r in rows if r.claim.true is true and kind in (r.claim.kind, "")]
-                cells.append(_share(fit))
+            fits = [
+                [r for r in rows if r.claim.true is true and kind in (r.claim.kind, "")]
+                for rows in found.values()
+            ]
+            if not any(fits):
+                continue  # what is on the box of something else is never true
+            cells = [_share(rows) for rows in fits]
             name = f"true claims, {kind or 'all'}" if true else NAMES.get(kind, "all false claims")
             out.append(f"| {name}: {word} | " + " | ".join(cells) + " |")
     for what in ("model_calls", "grounder_calls"):
@@ -142,10 +152,10 @@ def calibrated(every: int, each: int, crops: int) -> str:
     slices = [(name, i) for name, first, last in HELD_OUT for i in range(first, last + 1)][::every]
     runner = Runner()
     with asked_of(("presence",)):
-        scored = measured(runner, slices, each, "full", ("structure",))
+        scored = measured(runner, slices, each, "full", ASKED)
     with asked_of(("crop",)):
-        voted = measured(Runner(), slices[::crops], each, "full", ("structure",)) if crops else []
-    return table(scored, voted)
+        voted = measured(Runner(), slices[::crops], each, "full", ASKED) if crops else []
+    return trust_table(scored, voted)
 
 
 def main() -> None:

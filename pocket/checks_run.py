@@ -5,31 +5,29 @@ Knows the agent and the planted claims; nothing of tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.tools import BaseTool
 
 from foveate.agent.budget import Budget
 from foveate.agent.checks.level import Level
 from foveate.agent.models.factory import chat_model
 from foveate.agent.models.profiles import profile_for
 from foveate.agent.run import Agent
+from foveate.agent.trace import Step
 from foveate.pocket.data import load_patient
 from foveate.pocket.planted import Planted
+from foveate.pocket.played import PlayedModel
 from foveate.tools.imaging.image import SourceImage
 
 QUESTION = "What do you see?"
 SECONDS = 3600.0
 
 
-class PlantingModel(BaseChatModel):
-    """Gives the planted answer to the question; every later question goes to the model `name`."""
+class PlantingModel(PlayedModel):
+    """Gives the planted answer to the question; every later question goes to the model `name_of_inner`."""
 
     name_of_inner: str
     inner: Any = None
@@ -39,36 +37,31 @@ class PlantingModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "foveate-planted"
 
-    def bind_tools(
-        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
-    ) -> Any:
-        return self
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        if self.answer is None:
-            # loaded when it is first asked: where the model's word counts for nothing it never is
-            self.inner = self.inner or chat_model(self.name_of_inner, None)
-            message = self.inner.invoke(messages)
-        else:
+    def reply(self, messages: list[BaseMessage]) -> AIMessage:
+        if self.answer is not None:
             call = {"name": "answer", "args": self.answer, "id": "planted", "type": "tool_call"}
-            message, self.answer = AIMessage("", tool_calls=[call]), None
-        return ChatResult(generations=[ChatGeneration(message=message)])
+            self.answer = None
+            return AIMessage("", tool_calls=[call])
+        # loaded when it is first asked: where the model's word counts for nothing it never is
+        self.inner = self.inner or chat_model(self.name_of_inner, None)
+        message: AIMessage = self.inner.invoke(messages)
+        return message
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one planted claim. `votes` are those of the witnesses, `scores` the presences."""
+    """What became of one planted claim.
+
+    `refuted`: why it fell, None where it stands. `votes` are those of the witnesses; `scores` the presences
+    (0 to 1) and `overlaps` the IoU of what the grounder found with the evidence, one for each region asked
+    about, an overlap None where it marked nothing. Calls are counted.
+    """
 
     claim: Planted
     refuted: str | None
     votes: dict[str, str]
     scores: tuple[float, ...]
+    overlaps: tuple[float | None, ...]
     model_calls: int
     grounder_calls: int
 
@@ -83,20 +76,11 @@ class Runner:
         self._images: dict[str, SourceImage] = {}
 
     def run(self, claims: Sequence[Planted], level: Level) -> list[Outcome]:
-        """The outcomes of claims about one slice, in their order."""
-        agent = self._agents.get(level) or Agent(
-            self.planter, checks=level, budget=Budget(seconds=SECONDS, tokens=10**9), **self._how
-        )
-        self._agents[level] = agent
+        """The outcomes of claims about one slice, in their order; at least one. Raises RuntimeError where the
+        planted answer does not come through the graph."""
         first = claims[0]
-        image = self._images.get(first.patient) or load_patient(first.patient).image()
-        self._images[first.patient] = image
-        boxes: list[Any] = []
-        told: list[Any] = []
-        for claim in claims:
-            names = [f"E{len(boxes) + 1 + n}" for n in range(len(claim.boxes))]
-            boxes += list(claim.boxes)
-            told.append({"text": claim.text, "evidence": names})
+        agent, image = self._agent(level), self._image(first.patient)
+        told, boxes = _answered(claims)
         self.planter.answer = {"text": "These are the findings.", "claims": told}
         start = [agent.overview(image, first.slice_index)]
         result = agent.ask(image, QUESTION, start=start, boxes=boxes)
@@ -104,23 +88,45 @@ class Runner:
             raise RuntimeError(f"the planted answer did not stand: {result.stopped_by}, {result.failure}")
         steps = [step for step in result.steps if step.tool == "check"]
         return [
-            _outcome(
-                claim, result.answer.claims[n].refuted, [s for s in steps if s.arguments.get("claim") == n]
-            )
-            for n, claim in enumerate(claims)
+            _outcome(claim, stated.refuted, [s for s in steps if s.arguments.get("claim") == n])
+            for n, (claim, stated) in enumerate(zip(claims, result.answer.claims, strict=True))
         ]
 
+    def _agent(self, level: Level) -> Agent:
+        if level not in self._agents:
+            budget = Budget(seconds=SECONDS, tokens=10**9)
+            self._agents[level] = Agent(self.planter, checks=level, budget=budget, **self._how)
+        return self._agents[level]
 
-def _outcome(claim: Planted, refuted: str | None, steps: Sequence[Any]) -> Outcome:
+    def _image(self, patient: str) -> SourceImage:
+        if patient not in self._images:
+            self._images[patient] = load_patient(patient).image()
+        return self._images[patient]
+
+
+def _answered(claims: Sequence[Planted]) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The claims as an answer states them, and the boxes of all, which the graph will name E1, E2…"""
+    boxes: list[Any] = []
+    told: list[dict[str, Any]] = []
+    for claim in claims:
+        names = [f"E{len(boxes) + 1 + n}" for n in range(len(claim.boxes))]
+        boxes += list(claim.boxes)
+        told.append({"text": claim.text, "evidence": names})
+    return told, boxes
+
+
+def _outcome(claim: Planted, refuted: str | None, steps: Sequence[Step]) -> Outcome:
     votes: dict[str, str] = {}
     for step in steps:
         votes |= step.facts.get("votes", {})
     asked = [step for step in steps if step.arguments["kind"] == "presence"]
+    scored = [step.facts for step in asked if "score" in step.facts]
     return Outcome(
         claim,
         refuted,
         votes,
-        tuple(step.facts["score"] for step in asked if "score" in step.facts),
-        sum(step.facts["usage"]["calls"] for step in steps if "usage" in step.facts),
-        len(asked),
+        scores=tuple(facts["score"] for facts in scored),
+        overlaps=tuple(facts["overlap"] for facts in scored),
+        model_calls=sum(step.facts["usage"]["calls"] for step in steps if "usage" in step.facts),
+        grounder_calls=len(asked),
     )

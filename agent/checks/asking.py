@@ -23,6 +23,9 @@ from foveate.tools.imaging.views import View
 
 _YES = re.compile(r"^\W*(?:yes|true|correct)\b", re.IGNORECASE)
 _NO = re.compile(r"^\W*(?:no|not|false|incorrect)\b", re.IGNORECASE)
+_SEEN = r"(?:visible|seen|shown|present)\b"
+_SHOWS = re.compile(rf"\b(?:is|are)\s+(?:clearly\s+)?{_SEEN}", re.IGNORECASE)
+_LACKS = re.compile(rf"\b(?:is|are)(?:\s+not|n['’]t)\s+(?:clearly\s+)?{_SEEN}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ class OneLook:
             name = type(outcome.error or reply).__name__
             return Look(error=f"the model failed with {name}", seconds=outcome.seconds, usage=_usage(None))
         text, error = self._read(reply)
-        said = "yes" if _YES.search(text) else "no" if _NO.search(text) else ""
-        return Look(text, said, error, outcome.seconds, _usage(reply))
+        return Look(text, said(text), error, outcome.seconds, _usage(reply))
 
     def _messages(self, question: str, view: View) -> list[BaseMessage]:
         line = observe.view_line(self.profile, "V0", view, self.store.get(view.image_id))
@@ -75,17 +77,22 @@ class OneLook:
         if parsed.answer is None:
             # a yes in plain words is an answer too, whatever form was asked for
             plain = message_text(reply).strip()
-            spoken = bool(_YES.search(plain) or _NO.search(plain))
-            return (plain, None) if spoken else ("", parsed.error or "the model called a tool")
+            return (plain, None) if said(plain) else ("", parsed.error or "the model called a tool")
         try:
             given = read_answer(parsed.answer)
         except AnswerError as error:
             return "", str(error)
-        return (
-            ("", "the model abstained")
-            if given.abstained and not _NO.search(given.text)
-            else (given.text, None)
-        )
+        if given.abstained and said(given.text) != "no":
+            return "", "the model abstained"
+        return given.text, None
+
+
+def said(text: str) -> str:
+    """What a reply means: "yes", "no" or "" for neither. By its first word, else by "is visible" or "is not
+    visible", the way in which a model that was taught sentences answers."""
+    if _NO.search(text) or (_LACKS.search(text) and not _YES.search(text)):
+        return "no"
+    return "yes" if _YES.search(text) or _SHOWS.search(text) else ""
 
 
 def _usage(reply: AIMessage | None) -> dict[str, int]:

@@ -32,12 +32,14 @@ from foveate.tools.imaging.store import ImageStore
 
 @dataclass
 class Course:
-    """The steps of one round of checks, and what they refuted (claim index → reason)."""
+    """The steps of one round of checks, and what they refuted (claim index → reason). `undecided`: the
+    grounder has shown that it cannot tell presence."""
 
     first: int
     turn: int
     steps: list[Step] = field(default_factory=list)
     refuted: dict[int, str] = field(default_factory=dict)
+    undecided: bool = False
 
     def step(self, kind: str, facts: dict[str, Any], claim: int | None = None, **told: Any) -> None:
         """Adds a step; `told` are fields of `Step`."""

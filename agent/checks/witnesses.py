@@ -23,6 +23,7 @@ from foveate.tools.checks.weigh import Trust
 from foveate.tools.context import ToolContext, ToolError, ToolLimits
 from foveate.tools.evidence import Evidence
 from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
 from foveate.tools.look import zoom
@@ -36,6 +37,8 @@ OUTCOMES = {("yes", "no"): "consistent", ("yes", "yes"): "both", ("no", "yes"): 
 """What the model says to a claim and to its twin."""
 NAMING = ("ground", "refine")
 """Tools whose regions are called by what was looked for."""
+WORST_FIRST = ("missing", "elsewhere", "found")
+"""Of several regions the one that bears a claim out best speaks for it."""
 Left = Callable[[], float]
 
 
@@ -81,34 +84,39 @@ class Witnesses:
             found = [each for each in told if each is not None]
             if not found:
                 continue
-            score, needed = max(found)
-            there = score >= needed
-            if case.votes.get("presence") != "missing":
-                case.votes["presence"] = "found" if there else "missing"
-            if not there:
-                scores = {"score": f"{score:.2f}", "needed": f"{needed:.2f}"}
-                case.why.append(reason("presence", phrase=phrase, **scores))
+            best = max(found, key=lambda each: (WORST_FIRST.index(each.vote), each.score))
+            if "presence" not in case.votes or case.votes["presence"] == "found":
+                case.votes["presence"] = best.vote
+            if best.vote != "found":
+                numbers = {name: f"{value:.2f}" for name, value in best.numbers().items()}
+                case.why.append(reason(f"presence_{best.vote}", phrase=phrase, **numbers))
 
-    def _grounded(self, case: _Case, phrase: str, region: Evidence) -> tuple[float, float] | None:
-        """(score, score needed); None where this grounder cannot decide or failed."""
+    def _grounded(self, case: _Case, phrase: str, region: Evidence) -> _Found | None:
+        """What the grounder says of one region; None where it cannot decide or failed."""
         assert self.grounder is not None
+        if case.course.undecided:
+            return None
         begin, told = time.perf_counter(), {"phrase": phrase, "region": region.id}
+        image = self.store.get(region.image)
         try:
             view = self._close(region, case.views)
-            [found] = self.grounder.ground(view, self.store.get(region.image), [phrase])
-        except (
-            Exception
-        ) as error:  # a grounder fails in its own ways; the other witnesses are heard all the same
+            [found] = self.grounder.ground(view, image, [phrase])
+            boxes = [view.frame.to_source(each.box) for each in found.regions]
+            overlap = overlap_with(region.source_box(image), boxes)
+        except Exception as error:  # a grounder fails in its own ways; the others are heard all the same
             failed = f"the grounder failed with {type(error).__name__}"
             case.course.step("presence", {}, case.n, arguments=told, ok=False, error=failed)
             return None
         needed = self.trust.floor if self.trust.floor is not None else found.threshold
-        score = float(found.best_score)
-        facts = {"score": round(score, 4), "needed": needed, "forward_passes": found.forward_passes}
+        facts = {"score": round(float(found.best_score), 4), "needed": needed, "overlap": overlap}
+        facts["forward_passes"] = found.forward_passes
         spent = time.perf_counter() - begin
         case.course.step("presence", facts, case.n, arguments=told, seconds=spent)
-        decides = found.score_kind == "fixed_scale" and found.absent is not None and needed is not None
-        return (score, needed) if decides and needed is not None else None
+        # a score that only ranks never decides: the next claims need not ask for one
+        case.course.undecided = found.score_kind != "fixed_scale" or found.absent is None or needed is None
+        if case.course.undecided or needed is None:
+            return None
+        return _Found(float(found.best_score), needed, overlap, self.trust.overlap)
 
     def _close(self, region: Evidence, views: Mapping[str, View]) -> View:
         limits = ToolLimits(self.profile.max_side, self.profile.min_side, margin=MARGIN)
@@ -124,7 +132,7 @@ class Witnesses:
                 _part(case.claim, region, case.cited), [region.label], self.profile.style
             )
             if question is None or case.left() <= 0:
-                return
+                break
             try:
                 view = self._close(region, case.views)
             except (ToolError, ValueError) as error:
@@ -170,6 +178,31 @@ class Witnesses:
         return look.says
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What the grounder made of a region: `score` and the `needed` one, and the IoU of what it found with
+    the region (`overlap`, None where it marked nothing), against the least that counts (`least`, None for
+    any)."""
+
+    score: float
+    needed: float
+    overlap: float | None
+    least: float | None
+
+    @property
+    def vote(self) -> str:
+        if self.score < self.needed:
+            return "missing"
+        beside = self.least is not None and self.overlap is not None and self.overlap < self.least
+        return "elsewhere" if beside else "found"
+
+    def numbers(self) -> dict[str, float]:
+        """For the reason why it speaks against a claim."""
+        if self.vote == "missing":
+            return {"score": self.score, "needed": self.needed}
+        return {"score": self.score, "overlap": self.overlap or 0.0, "needed": self.least or 0.0}
+
+
 @dataclass
 class _Case:
     """One claim before its witnesses: what each said (`votes`), and in words what is against it (`why`)."""
@@ -195,6 +228,16 @@ def asked_of(claim: Claim, cited: Sequence[Evidence]) -> list[tuple[str, list[Ev
     if not things and len(named := {each.label for each in cited if each.tool in NAMING}) == 1:
         return [(named.pop(), list(cited))]  # "It measures 3 mm": of what the regions are called
     return [(thing, list(cited)) for thing in things[:1]]
+
+
+def overlap_with(region: Box, found: Sequence[Box]) -> float | None:
+    """The best IoU of a region with one of the boxes found in it, or with the box round them all (a pair of
+    lungs); all in source pixels. None where nothing was found."""
+    if not found:
+        return None
+    corners = list(zip(*(box.as_tuple() for box in found), strict=True))
+    union = region.frame.box(min(corners[0]), min(corners[1]), max(corners[2]), max(corners[3]))
+    return round(max(region.iou(box) for box in (*found, union)), 4)
 
 
 def _part(claim: Claim, region: Evidence, cited: Sequence[Evidence]) -> str:

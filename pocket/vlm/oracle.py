@@ -6,20 +6,16 @@ later reads exactly the same words. Knows nothing of training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.tools import BaseTool
 
+from foveate.pocket.played import PlayedModel
 from foveate.pocket.vlm.observations import Turn
 from foveate.pocket.vlm.plans import PLANS, Task, direct_plan
 
 
-class OracleModel(BaseChatModel):
+class OracleModel(PlayedModel):
     """Plays one task; `begin` sets it before each run."""
 
     plan: Any = None
@@ -33,18 +29,7 @@ class OracleModel(BaseChatModel):
         self.plan = (direct_plan if direct else PLANS[task.kind])(task)
         self.seen = -1
 
-    def bind_tools(
-        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool], **kwargs: Any
-    ) -> Any:
-        return self
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def reply(self, messages: list[BaseMessage]) -> AIMessage:
         try:
             calls = next(self.plan) if self.seen < 0 else self.plan.send(Turn(_latest_observations(messages)))
         except StopIteration as end:
@@ -54,8 +39,7 @@ class OracleModel(BaseChatModel):
             {"name": name, "args": args, "id": f"c{len(messages)}_{i}", "type": "tool_call"}
             for i, (name, args) in enumerate(calls)
         ]
-        message = AIMessage(content="", tool_calls=tool_calls)
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return AIMessage(content="", tool_calls=tool_calls)
 
 
 def _latest_observations(messages: list[BaseMessage]) -> list[str]:

@@ -24,11 +24,13 @@ TABLE = Path(__file__).with_name("trust.toml")
 class Trust:
     """`worth[witness][answer]`: log likelihood ratio of a true claim to a false one. `prior`: log odds before
     any witness. `floor`: presence (0 to 1) from which a grounder is taken to find the thing; None for its
-    own threshold."""
+    own threshold. `overlap`: IoU with the evidence from which what it finds there counts as what is shown;
+    None where any does."""
 
     worth: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     prior: float = 0.5
     floor: float | None = None
+    overlap: float | None = None
 
     def asks(self, witness: str) -> bool:
         return any(abs(value) > NOTHING for value in self.worth.get(witness, {}).values())
@@ -45,9 +47,8 @@ def trust_in(model: str, grounder: str | None) -> Trust:
         models.get(model, models["default"]),
         grounders.get(grounder, grounders["default"]),
     )
-    worth = {name: row for part in (of_model, of_grounder) for name, row in part.items() if name != "floor"}
-    floor = of_grounder.get("floor")
-    return Trust({name: dict(row) for name, row in worth.items()}, table()["prior"], floor)
+    worth = {name: dict(row) for name, row in (of_model | of_grounder).items() if isinstance(row, dict)}
+    return Trust(worth, table()["prior"], of_grounder.get("floor"), of_grounder.get("overlap"))
 
 
 @cache

@@ -14,10 +14,12 @@ from foveate.agent.budget import Budget
 from foveate.agent.models.profiles import profile_for
 from foveate.agent.result import Result
 from foveate.agent.run import Agent
+from foveate.tools.checks import weigh
 
 from ..scripted import FakeGrounder, ScriptedModel, call, ct_volume
 
 KIDNEY, LIVER = (120.0, 80.0, 150.0, 120.0), (20.0, 60.0, 90.0, 130.0)
+BESIDE = (60.0, 80.0, 125.0, 120.0)
 GROUND = [call("ground", phrase="left kidney"), call("ground", phrase="liver")]
 
 
@@ -26,10 +28,15 @@ def asked(
     level: Any,
     *said: str | AIMessage,
     text: str = "See the claims.",
+    near: bool = False,
+    relative: bool = False,
     **more: Any,
 ) -> Result:
+    """Two regions are grounded, E1 the left kidney and E2 the liver, or with `near` a box beside the kidney
+    that shows a little of it."""
     replies = [*GROUND, call("answer", text=text, claims=claims), *said]
-    grounder = FakeGrounder({"left kidney": KIDNEY, "liver": LIVER})
+    known = {"left kidney": KIDNEY, "liver": BESIDE if near else LIVER}
+    grounder = FakeGrounder(known, relative)
     agent = Agent(
         ScriptedModel(replies=replies),
         grounder=grounder,
@@ -103,6 +110,47 @@ def test_an_unmeasured_model_that_speaks_against_a_claim_refutes_it(said: tuple[
 def test_a_structure_that_the_grounder_does_not_find_falls() -> None:
     result = asked([claim("The spleen is visible.", "E2")], "full", "Yes", "Yes", "No")
     assert "does not find spleen" in str(result.answer.claims[0].refuted)
+
+
+def test_an_unmeasured_grounder_that_finds_it_beside_the_evidence_says_nothing() -> None:
+    result = asked([claim("The left kidney is visible.", "E2")], "full", "Yes", "Yes", "No", near=True)
+    assert result.answer.claims[0].supported
+    [told] = [s.facts for s in result.steps if s.arguments.get("kind") == "presence"]
+    assert told["score"] == 0.91 and told["overlap"] < 0.1
+
+
+def test_what_a_measured_grounder_finds_beside_the_evidence_refutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {"floor": 0.5, "overlap": 0.1, "presence": {"found": 2.0, "elsewhere": -3.0, "missing": -3.0}}
+    monkeypatch.setitem(weigh.table()["grounder"], "fake", rows)
+    right = claim("The left kidney is visible.", "E1")
+    wrong = claim("The left kidney is visible.", "E2")
+    result = asked([right, wrong], "full", *["Yes", "Yes", "No"] * 2, near=True)
+    assert [c.supported for c in result.answer.claims] == [True, False]
+    assert "finds left kidney beside its evidence" in str(result.answer.claims[1].refuted)
+
+
+def test_a_grounder_that_only_ranks_is_asked_once() -> None:
+    claims = [claim("The left kidney is visible.", "E1"), claim("The liver is visible.", "E2")]
+    result = asked(claims, "full", *["Yes", "Yes", "No"] * 2, relative=True)
+    assert [c.supported for c in result.answer.claims] == [True, True]
+    assert result.to_json()["checks"]["grounder_calls"] == 1
+
+
+def test_a_sentence_is_as_good_as_a_yes_or_a_no() -> None:
+    for said, stands in (("The left kidney is visible.", True), ("It is not visible here.", False)):
+        replies = (call("answer", text=said), "Yes", "No")
+        result = asked([claim("The left kidney is visible.", "E1")], "full", *replies)
+        [told] = [s for s in result.steps if s.arguments.get("kind") == "crop"]
+        assert told.facts["said"] == ("yes" if stands else "no") and told.ok
+        assert result.answer.claims[0].supported is stands
+
+
+def test_a_no_counts_with_its_reason_when_the_time_ends_before_the_next_region() -> None:
+    usage = {"input_tokens": 50, "output_tokens": 5, "total_tokens": 55}
+    no = AIMessage("No", usage_metadata=usage)  # type: ignore[arg-type]
+    claims = [claim("The left kidney is visible.", "E1", "E2")]
+    result = asked(claims, "full", no, budget=Budget(tokens=50))
+    assert "did not show it" in str(result.answer.claims[0].refuted)
 
 
 def test_a_model_that_fails_or_mumbles_refutes_nothing() -> None:
