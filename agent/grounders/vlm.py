@@ -1,9 +1,10 @@
-"""A vision-language model's own boxes as a grounder: "vlm[:base_url=URL,profile=NAME]@MODEL".
+"""A vision-language model's own boxes as a grounder: "vlm[:base_url=URL,profile=NAME,temperature=T]@MODEL".
 
 MODEL is a specification as `--model` takes it (pocket, hf:PATH_OR_ID, openai:NAME). What it is asked and what
 its numbers mean is declared by its profile: that of its name, or the one named here for a fine-tune whose
 name does not tell (MedSeq-Grounder, UniVG-R1). Boxes have no scores: the order in which they are written
-ranks them, and none written does not mean absent.
+ranks them, and none written does not mean absent. It answers greedily; a model that can draw its words is
+also a source of samples, at the temperature T: "sure:samples=5(vlm@MODEL)".
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import HumanMessage
@@ -27,8 +28,10 @@ from foveate.agent.models.profiles import Profile, profile_for, profile_named
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.picture import Corners, PictureGrounder, Seen
-from foveate.tools.grounding.protocol import Grounder
+from foveate.tools.grounding.picture import Corners, Finder, PictureGrounder, Seen
+from foveate.tools.grounding.protocol import Grounder, Grounding
+from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.views import View
 
 CARD = Card(
     line="a vision-language model asked for boxes in its family's own form; says where, not whether",
@@ -37,25 +40,52 @@ CARD = Card(
     boxes="declared by the model's profile (agent/models/families.py)",
     usual=("MedSG-Bench/MedSeq-Grounder", "GD-ML/UniVG-R1", "Qwen/Qwen3-VL-4B-Instruct"),
     embedded="vlm",
-    example="[:base_url=URL,profile=NAME]@MODEL",
+    example="[:base_url=URL,profile=NAME,temperature=0.7]@MODEL",
 )
+TEMPERATURE = 0.7
+"""Of samples: what `refine` draws with too."""
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
 def load(recipe: str, model: str) -> Grounder:
     """The chat model of a specification. Raises GrounderError."""
-    told = read_options("vlm", recipe, base_url="", profile="")
+    told = read_options("vlm", recipe, base_url="", profile="", temperature=TEMPERATURE)
+    if told["temperature"] <= 0:
+        raise GrounderError(f"'vlm' draws at a temperature above 0, not {told['temperature']:g}.")
     spec = model or "pocket"
     try:
         profile = profile_named(told["profile"]) if told["profile"] else profile_for(spec)
-        return vlm_grounder(chat_model(spec, told["base_url"] or None), profile, spec)
+        return vlm_grounder(chat_model(spec, told["base_url"] or None), profile, spec, told["temperature"])
     except (ModelError, ValueError) as error:
         raise GrounderError(f"'vlm' cannot load {spec!r}: {error}") from error
 
 
-def vlm_grounder(model: BaseChatModel, profile: Profile, name: str) -> PictureGrounder:
-    """A grounder of any LangChain chat model that reads pictures, with the profile of its family."""
-    return PictureGrounder(f"vlm@{name}", VlmFinder(model, profile), "relative")
+def vlm_grounder(
+    model: BaseChatModel, profile: Profile, name: str, temperature: float = TEMPERATURE
+) -> PictureGrounder:
+    """A grounder of any LangChain chat model that reads pictures, with the profile of its family; one of
+    Foveate's models, which have `sampling`, can be drawn from."""
+    finder, named = VlmFinder(model, profile), f"vlm@{name}"
+    sampling = getattr(model, "sampling", None)
+    if sampling is None:
+        return PictureGrounder(named, finder, "relative")
+
+    def drawn(seed: int) -> VlmFinder:
+        return VlmFinder(sampling(temperature, seed), profile)
+
+    return VlmSampler(named, finder, "relative", drawn=drawn)
+
+
+@dataclass
+class VlmSampler(PictureGrounder):
+    """A model that can draw its words: a `Sampler` of tools/grounding/uncertainty. `drawn`: from a seed to
+    the same finder with a model that draws with it."""
+
+    drawn: Callable[[int], Finder] = field(kw_only=True)
+
+    def draw(self, view: View, image: SourceImage, phrases: Sequence[str], seed: int) -> list[Grounding]:
+        """As `ground`, words drawn at the temperature. Raises GrounderError."""
+        return replace(self, finder=self.drawn(seed)).ground(view, image, phrases)
 
 
 @dataclass(frozen=True)

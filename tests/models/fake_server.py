@@ -29,8 +29,8 @@ def function_call(name: str, arguments: str) -> dict[str, Any]:
 
 
 class FakeServer:
-    """`answer`: a JSON-able body, raw bytes, or "drop"; `status`: HTTP status; `kind`: content type;
-    `requests`: what came in."""
+    """`answer`: a JSON-able body, raw bytes, "drop", or a function of the request's body; `status`: HTTP
+    status; `kind`: content type; `requests`: what came in."""
 
     def __init__(self) -> None:
         self.answer: Any = completion("hello")
@@ -54,7 +54,8 @@ def _handler(fake: FakeServer) -> type[BaseHTTPRequestHandler]:
             if fake.answer == "drop":
                 self.connection.close()
                 return
-            self.reply(fake.answer if isinstance(fake.answer, bytes) else json.dumps(fake.answer).encode())
+            answer = fake.answer(fake.requests[-1]) if callable(fake.answer) else fake.answer
+            self.reply(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
         def do_GET(self) -> None:
             self.reply(json.dumps(fake.listing).encode())

@@ -29,13 +29,13 @@ def split_parts(inside: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def load_parts(name: str, inside: str, count: int | None = None) -> list[Grounder]:
-    """The grounders between the parentheses, `count` of them or at least two. Raises GrounderError that tells
-    of every part that cannot be loaded, with its reason."""
+def load_parts(name: str, inside: str, count: int | None = None, least: int = 2) -> list[Grounder]:
+    """The grounders between the parentheses: `count` of them, or at least `least`. Raises GrounderError that
+    tells of every part that cannot be loaded, with its reason."""
     from foveate.tools.grounding.registry import load_grounder
 
     specs = split_parts(inside)
-    check_count(name, specs, count)
+    check_count(name, specs, count, least)
     loaded: list[Grounder] = []
     reasons: dict[str, str] = {}
     for spec in specs:
@@ -48,9 +48,9 @@ def load_parts(name: str, inside: str, count: int | None = None) -> list[Grounde
     return loaded
 
 
-def check_count(name: str, specs: Sequence[str], count: int | None) -> None:
-    """Raises GrounderError unless there are `count` parts, or at least two."""
-    if (count is not None and len(specs) != count) or (count is None and len(specs) < 2):
+def check_count(name: str, specs: Sequence[str], count: int | None, least: int = 2) -> None:
+    """Raises GrounderError unless there are `count` parts, or at least `least`."""
+    if (count is not None and len(specs) != count) or len(specs) < least:
         wanted = f"{count} parts" if count else "two or more"
         raise GrounderError(f"The grounder {name!r} is made of {wanted}, not of {len(specs)}.")
 
@@ -93,6 +93,14 @@ def ask_all(
     name: str, parts: Sequence[Grounder], view: View, image: SourceImage, phrases: Sequence[str]
 ) -> Answers:
     """Asks every part; one that fails is left out and told of. Raises GrounderError when all do."""
+    answers = try_all(parts, view, image, phrases)
+    if not answers.found:
+        raise GrounderError(f"All grounders of {name!r} fail: {told(answers.failed)}")
+    return answers
+
+
+def try_all(parts: Sequence[Grounder], view: View, image: SourceImage, phrases: Sequence[str]) -> Answers:
+    """As `ask_all`, but nothing is raised: all may have failed."""
     answers = Answers({})
     for own, part in zip(names_of(parts), parts, strict=True):
         try:
@@ -101,8 +109,6 @@ def ask_all(
             answers.failed[own] = str(error)
         except Exception as error:  # a model that breaks must not take the others with it
             answers.failed[own] = f"it failed with {type(error).__name__}."
-    if not answers.found:
-        raise GrounderError(f"All grounders of {name!r} fail: {told(answers.failed)}")
     return answers
 
 

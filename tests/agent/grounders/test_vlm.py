@@ -17,8 +17,11 @@ from foveate.agent.models.profiles import PROFILES, Profile, profile_named
 from foveate.agent.models.scripted import ScriptedChatModel
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.registry import load_grounder
+from foveate.tools.grounding.uncertainty.draws import Sampler
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View, flip_rotate, overview
+
+from ...models.fake_server import completion, serving
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (1, 300, 480)).astype(np.uint8)
 IMAGE = SourceImage(PIXELS)
@@ -118,9 +121,49 @@ def test_the_pocket_model_through_the_registry() -> None:
         assert found.detail["boxes_written"] >= len(found.regions)
 
 
+def test_samples_of_a_served_model_are_hypotheses() -> None:
+    """Through the registry and HTTP: greedy once, then one request per seed at the temperature."""
+
+    def said(request: dict[str, Any]) -> dict[str, Any]:
+        low = {None: 100, 0: 110, 1: 600}.get(request.get("seed"))
+        if low is None:
+            return completion('[{"bbox_2d": [500, 0, 100, 500]}]')
+        return completion(f'[{{"bbox_2d": [{low}, 100, {low + 200}, 300], "label": "it"}}]')
+
+    with serving() as server:
+        server.answer = said
+        part = f"vlm:base_url={server.url},profile=qwen3-vl,temperature=0.9@openai:m"
+        sure = load_grounder(f"sure:prompts=1,changes=0,samples=3({part})")
+        [found] = sure.ground(VIEW, IMAGE, ["left lung"])
+    told = found.detail["uncertainty"]
+    assert [(r["temperature"], r.get("seed")) for r in server.requests] == [
+        (0.0, None), (0.9, 0), (0.9, 1), (0.9, 2),
+    ]  # fmt: skip
+    assert told["count"] == 4 and told["miss_rate"] == 0.25 and 0.2 < told["consensus"] < 0.5
+    assert "cannot be read" in found.detail["failed"]["vlm@openai:m, sample 3"]
+    assert found.regions[0].box.as_tuple() == pytest.approx((50.4, 30, 146.4, 90), abs=3)
+
+
+def test_samples_of_the_pocket_model() -> None:
+    """The real embedded model, drawn from: every sample is a hypothesis, readable or not."""
+    sure = load_grounder("sure:prompts=1,changes=0,samples=2(vlm@pocket+pocket)")
+    [found] = sure.ground(VIEW, IMAGE, ["liver"])
+    told, failed = found.detail["uncertainty"], found.detail.get("failed", {})
+    greedy = "vlm@pocket" not in failed  # its likeliest answer may be no box that can be read
+    assert told["count"] == 1 + greedy + 2 and told["asked"]["samples"] == 2 and not told["calibrated"]
+    assert all("cannot be read" in reason for reason in failed.values())
+
+
+def test_a_replay_cannot_be_drawn_from() -> None:
+    grounder = vlm_grounder(replying("none"), profile_named("qwen3-vl"), "m")
+    assert not isinstance(grounder, Sampler)
+    assert isinstance(load_grounder("vlm@pocket"), Sampler)
+
+
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
+        ("vlm:temperature=0@pocket", "draws at a temperature above 0"),
         ("vlm@nonsense", "'vlm' cannot load 'nonsense'"),
         ("vlm:profile=nobody@pocket", "no model profile is called 'nobody'"),
         ("vlm:speed=1@pocket", "takes base_url=, profile="),

@@ -74,7 +74,10 @@ def test_mirrored_twice_is_said_as_before(phrase: str) -> None:
 
 
 @given(
-    st.sampled_from(["spleen", "Spleen", "left lung", "something unheard of", "the aorta"]), st.integers(1, 4)
+    st.sampled_from(
+        ["spleen", "Spleen", "lien", "Lien", "left thigh bone", "something unheard of", "the aorta"]
+    ),
+    st.integers(1, 4),
 )
 def test_wordings_begin_with_the_phrase_and_differ(phrase: str, count: int) -> None:
     made = wordings(phrase, count)

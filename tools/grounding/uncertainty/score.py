@@ -19,7 +19,7 @@ from foveate.tools.grounding.card import embedded_weights
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.uncertainty.agreement import Agreement, agree_on
 from foveate.tools.grounding.uncertainty.choose import choose
-from foveate.tools.grounding.uncertainty.hypotheses import Asked, Hypothesis
+from foveate.tools.grounding.uncertainty.hypotheses import USUAL, Asked, Hypothesis
 from foveate.tools.grounding.uncertainty.steady import steadiness
 from foveate.tools.imaging.views import View
 
@@ -100,24 +100,24 @@ class Doubt:
 
 
 def doubt_of(asked: Asked, names: Sequence[str], view: View) -> Doubt:
-    """The doubt about what grounders of these names say. Where one of them said nothing, or where they were
-    never calibrated together, it is 1 - consensus x (1 - miss rate), and every box is trusted."""
-    heard = {h.grounder for h in asked.hypotheses}
-    calibration = calibration_of(names) if heard == set(names) else None
+    """The doubt about what grounders of these names say. Where one of them failed, where they were never
+    calibrated together, or were asked otherwise than then, it is 1 - consensus x (1 - miss rate), and every
+    box is trusted."""
+    calibration = calibration_of(names) if asked.plan == USUAL and not asked.failed else None
+    weights = dict.fromkeys(names, 1.0) if calibration is None else calibration.weights
+    agreed, features = weighed(asked, weights, 0.0 if calibration is None else calibration.heat, view)
+    votes = _deciding(asked.hypotheses, weights)
     if calibration is None:
-        weights = dict.fromkeys(names, 1.0)
-        agreed, _ = weighed(asked, weights, 0.0, view)
-        rest = 1 - agreed.consensus * (1 - agreed.miss_rate)
-        return Doubt(agreed, rest, 1.0, False, *_deciding(asked.hypotheses, weights))
-    agreed, features = weighed(asked, calibration.weights, calibration.heat, view)
-    votes = _deciding(asked.hypotheses, calibration.weights)
+        return Doubt(agreed, 1 - agreed.consensus * (1 - agreed.miss_rate), 1.0, False, *votes)
     return Doubt(agreed, calibration.uncertainty(features), calibration.most, True, *votes)
 
 
 def weighed(
     asked: Asked, weights: Mapping[str, float], heat: float, view: View
 ) -> tuple[Agreement, dict[str, float]]:
-    """The agreement, its box chosen with the maps of those that only rank, and what the regression reads."""
+    """The agreement, its box chosen with the maps of those that only rank, and what the regression reads.
+
+    `weights` by grounder; `heat`: what the maps weigh beside the agreement, 0 for nothing."""
     boxes = [h.box for h in asked.hypotheses]
     each = [weights[h.grounder] for h in asked.hypotheses]
     agreed = agree_on(boxes, each)
