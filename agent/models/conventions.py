@@ -129,8 +129,9 @@ class BoxConvention:
         if self.scale in _BINS:
             top = int(unit) - 1
             first, last = (min(top, max(0, math.floor(v * unit))) for v in (low, high))
-            if last == first:
-                first, last = (first, last + 1) if last < top else (first - 1, last)
+            if last == first:  # widened to the side that the box is nearer to
+                onward = first == 0 or (first < top and (low + high) / 2 * unit >= first + 0.5)
+                first, last = (first, last + 1) if onward else (first - 1, last)
             return first, last
         step = 10**-self.decimals
         first, last = round(low * unit / step), round(high * unit / step)
