@@ -22,7 +22,7 @@ KEPT = 0.95
 CHANCE = 0.05
 HEAD = """\
 # Log likelihood ratios (true claim : false claim) of what a witness may answer; see weigh.py.
-# `pocket` is measured: python -m foveate.pocket.checks_report --calibrate
+# `pocket` is measured: {command}
 prior = 0.5
 
 # Unmeasured: a witness that speaks against a claim refutes it alone.
@@ -51,24 +51,26 @@ def asked_of(witnesses: Sequence[str]) -> Iterator[None]:
         table.update(kept)
 
 
-def trust_table(found: Sequence[Outcome], heard: Sequence[Outcome]) -> str:
+def trust_table(found: Sequence[Outcome], heard: Sequence[Outcome], command: str) -> str:
     """The text of trust.toml: from claims whose evidence the grounder saw, and those that the model saw.
 
-    Raises ValueError where a kind of claims is missing.
+    `command` is what measured it. Raises ValueError where a kind of claims is missing.
     """
     crops = [(row.claim.true, row.votes["crop"]) for row in heard if "crop" in row.votes]
     floor, overlap, votes = presence_votes(found)
     crop, presence = ratios(crops, ANSWERS["crop"]), ratios(votes, ANSWERS["presence"])
     return "\n".join(
         [
-            HEAD,
+            HEAD.replace("{command}", command),
             "[model.pocket]",
-            f"{_line('crop', crop)}  # {len(crops)} answers to {len(heard)} questions: {_counted(crops)}",
+            f"# a yes or a no to {len(crops)} of {len(heard)} questions; {_counted(crops, ANSWERS['crop'])}",
+            _line("crop", crop),
             "",
             "[grounder.pocket]",
             f"floor = {floor:.3f}",
             f"overlap = {overlap:.3f}",
-            f"{_line('presence', presence)}  # {len(votes)} answers",
+            f"# {_counted(votes, ANSWERS['presence'])}",
+            _line("presence", presence),
             "",
         ]
     )
@@ -131,13 +133,13 @@ def _chance(counts: Sequence[Sequence[int]]) -> float:
     return float(fisher_exact(counts).pvalue if exact else chi2_contingency(counts).pvalue)
 
 
-def _counted(votes: Sequence[Vote]) -> str:
-    """How often a witness said yes to true and to false claims."""
+def _counted(votes: Sequence[Vote], answers: Sequence[str]) -> str:
+    """How often a witness gave each answer to true and to false claims."""
     told = []
     for truth, word in ((True, "true"), (False, "false")):
         given = [answer for fits, answer in votes if fits is truth]
-        told.append(f"yes to {given.count('yes')} of {len(given)} {word} claims")
-    return ", ".join(told)
+        told.append(f"{word} claims: " + ", ".join(f"{answer} {given.count(answer)}" for answer in answers))
+    return "; ".join(told)
 
 
 def _line(witness: str, worth: dict[str, float]) -> str:

@@ -147,7 +147,7 @@ def report_text(found: dict[Level, list[Outcome]], command: str) -> str:
     )
 
 
-def calibrated(every: int, each: int, crops: int) -> str:
+def calibrated(every: int, each: int, crops: int, command: str) -> str:
     """trust.toml, measured; the model, which is slow, is asked on fewer slices than the grounder."""
     slices = [(name, i) for name, first, last in HELD_OUT for i in range(first, last + 1)][::every]
     runner = Runner()
@@ -155,7 +155,7 @@ def calibrated(every: int, each: int, crops: int) -> str:
         scored = measured(runner, slices, each, "full", ASKED)
     with asked_of(("crop",)):
         voted = measured(Runner(), slices[::crops], each, "full", ASKED) if crops else []
-    return trust_table(scored, voted)
+    return trust_table(scored, voted, command)
 
 
 def main() -> None:
@@ -167,8 +167,10 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=3, help="ask the model on every n-th held-out slice")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     options = parser.parse_args()
+    command = f"python -m foveate.pocket.checks_report --every {options.every} --each {options.each}"
     if options.calibrate:
-        text = calibrated(options.every, options.each, options.crops)
+        command += f" --calibrate --crops {options.crops}"
+        text = calibrated(options.every, options.each, options.crops, command)
         print(text)
         if not options.dry:
             TABLE.write_text(text, encoding="utf-8")
@@ -178,8 +180,7 @@ def main() -> None:
     levels: tuple[Level, ...] = ("basic", "full")
     for level in levels:
         results[level] = measured(runner, slices, options.each, level)
-    told = f"--every {options.every} --each {options.each}"
-    text = report_text(results, f"python -m foveate.pocket.checks_report {told}")
+    text = report_text(results, command)
     print(text)
     if not options.dry:
         REPORT.write_text(text, encoding="utf-8")

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from foveate.agent.answer import Claim, GroundedAnswer
+from foveate.agent.answer import Claim, GroundedAnswer, read_answer
 from foveate.agent.state import AgentState, evidence_of, views_of
 from foveate.tools.checks.geometry import Verdict, reason, verify
+from foveate.tools.checks.said import read_claim
 from foveate.tools.checks.turns import Slice, Stated, contradicted
 from foveate.tools.evidence import Evidence
 from foveate.tools.imaging.image import SourceImage
@@ -27,27 +28,46 @@ def geometry_of(claim: Claim, evidence: Mapping[str, Evidence], image_of: Images
     return verify(claim.text, [evidence[name] for name in claim.evidence if name in evidence], image_of)
 
 
-def prose_fault(answer: GroundedAnswer, image_of: Images) -> str | None:
+def prose_fault(
+    answer: GroundedAnswer, image_of: Images, known: Mapping[str, Evidence], question: str = ""
+) -> str | None:
     """Why the answer's own words cannot stand: a sentence with a side or a number that no region bears out.
 
-    A sentence that names regions is held to them; any other to what at least one cited region bears out.
+    A sentence that names regions is held to them; any other to what at least one cited region bears out. An
+    answer that cites nothing is held in its numbers to what is `known` at all, and to the question's own.
     """
-    evidence = {each.id: each for each in answer.evidence}
-    if answer.abstained or not evidence:
+    if answer.abstained:
         return None
     for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", answer.text):
         if re.match(r"\W*(?:no|not)\b", sentence.lower()):
             continue
-        named = [evidence[name] for name in re.findall(r"\bE\d+\b", sentence) if name in evidence]
-        cited = named or list(evidence.values())
-        if not named and len(cited) > 1:
-            faults = [_fault(verify(sentence, [each], image_of)) for each in cited]
-            fault = faults[0] if all(faults) and not _relates(sentence, cited, image_of) else None
+        if answer.evidence:
+            fault = _cited_fault(sentence, answer.evidence, image_of)
         else:
-            fault = _fault(verify(sentence, cited, image_of))
+            fault = _unmeasured(sentence, list(known.values()), image_of, question)
         if fault:
             return fault
     return None
+
+
+def _cited_fault(sentence: str, evidence: Sequence[Evidence], image_of: Images) -> str | None:
+    names = set(re.findall(r"\bE\d+\b", sentence))
+    named = [each for each in evidence if each.id in names]
+    together = _fault(verify(sentence, named or evidence, image_of))
+    if named or len(evidence) == 1 or together is None:  # of all regions, as "left and right kidney" is
+        return together
+    faults = [_fault(verify(sentence, [each], image_of)) for each in evidence]
+    return faults[0] if all(faults) else None
+
+
+def _unmeasured(sentence: str, known: Sequence[Evidence], image_of: Images, question: str) -> str | None:
+    """A number with a unit that neither a region nor the question has."""
+    measured = [v for each in known for v in verify(sentence, [each], image_of) if v.what == "size"]
+    right = {verdict.said for verdict in measured if verdict.holds}
+    asked = " ".join(question.lower().split())
+    said = (size.text for size in read_claim(sentence).sizes)
+    wrong = next((text for text in said if text not in right and text not in asked), None)
+    return None if wrong is None else reason("no_tool", said=wrong)
 
 
 def turn_faults(state: AgentState, answer: GroundedAnswer) -> dict[int, str]:
@@ -69,11 +89,6 @@ def _fault(verdicts: Sequence[Verdict]) -> str | None:
     return next((v.reason for v in verdicts if v.holds is False and v.what in ("side", "size")), None)
 
 
-def _relates(sentence: str, cited: Sequence[Evidence], image_of: Images) -> bool:
-    """Whether the sentence holds of all the regions together, as "left and right kidney" does."""
-    return _fault(verify(sentence, cited, image_of)) is None
-
-
 def _earlier(state: AgentState) -> list[Stated]:
     """What earlier answers claimed and no check refuted, oldest first."""
     evidence, first = evidence_of(state), state["asked"]["steps"]
@@ -81,25 +96,31 @@ def _earlier(state: AgentState) -> list[Stated]:
     for n, step in enumerate(state["steps"][:first]):
         if step["tool"] != "answer" or step.get("arguments", {}).get("abstained"):
             continue
-        taken_back = _refuted(state["steps"][n + 1 : first])
+        claims = read_answer(step.get("arguments", {})).claims
+        taken_back = _taken_back(state["steps"][n + 1 : first], len(claims))
         seen = _seen(state, begin, n)
-        for k, claim in enumerate(step.get("arguments", {}).get("claims", [])):
+        for k, claim in enumerate(claims):
             if k in taken_back:
                 continue
-            names = [*claim.get("evidence", []), *(step.get("evidence", []) if claim.get("box") else [])]
-            found.append(_stated(claim["text"], claim.get("present", True), names, evidence, seen))
+            # which of the boxes that the answer drew is this claim's own is not kept: they count for all such
+            names = [*claim.evidence, *(step.get("evidence", []) if claim.box else [])]
+            found.append(_stated(claim.text, claim.present, names, evidence, seen))
         begin = n + 1
     return found
 
 
-def _refuted(steps: Sequence[Mapping[str, Any]]) -> set[int]:
-    """Indices that the checks right after an answer took back."""
+def _taken_back(steps: Sequence[Mapping[str, Any]], count: int) -> set[int]:
+    """Indices of the `count` claims of an answer that the checks right after it took back: those refuted, or
+    all where a vote chose another answer."""
     found: set[int] = set()
     for step in steps:
         if step["tool"] == "answer":
             break
         if step["tool"] == "check":
-            found |= {int(n) for n in step.get("facts", {}).get("refuted", {})}
+            facts = step.get("facts", {})
+            found |= (
+                set(range(count)) if facts.get("replaced") else {int(n) for n in facts.get("refuted", {})}
+            )
     return found
 
 

@@ -17,7 +17,9 @@ MAX_ORDERS = 4
 LETTERS = "ABCDEFGHIJ"
 _MARK = re.compile(r"(?:^|(?<=\s))\(?(?P<letter>[A-J])[).:]\s+")
 _CHOSEN = re.compile(
-    r"^\W*(?:(?:the\s+)?(?:answer|option)(?:\s+is)?\s*:?\s*)?\(?(?P<letter>[A-J])\b(?:[).:,]|\s*$|\s)"
+    r"^\W*(?P<lead>(?:the\s+)?(?:correct\s+)?(?:answer|option)(?:\s+is)?\s*:?\s*)?"
+    r"\(?(?P<letter>[A-J])\b(?P<end>[).:,]|\s*$)?",
+    re.IGNORECASE,
 )
 
 
@@ -40,10 +42,16 @@ class Choice:
         return [every[n:] + every[:n] for n in every[1 : MAX_ORDERS + 1]]
 
     def chosen(self, text: str, order: Sequence[int]) -> int | None:
-        """Which option (by its first place) a reply means: by letter, else by its words if only one fits."""
+        """Which option (by its first place) a reply means: by letter, else by its words if only one fits.
+
+        A letter that begins a sentence ("A kidney is shown.") is a word of it, unless its own option follows.
+        """
         match = _CHOSEN.match(text)
-        if match and LETTERS.index(match["letter"]) < len(order):
-            return order[LETTERS.index(match["letter"])]
+        place = LETTERS.index(match["letter"].upper()) if match else len(order)
+        if match and place < len(order):
+            follows = text[match.end() :].lower().lstrip().startswith(self.options[order[place]].lower())
+            if match["end"] is not None or match["lead"] or follows:
+                return order[place]
         said = text.lower()
         fits = [
             k for k, option in enumerate(self.options) if re.search(rf"\b{re.escape(option.lower())}\b", said)

@@ -65,9 +65,11 @@ class Checker:
         """The answer with what does not stand marked, the steps, and the usage of the calls they made."""
         answer = GroundedAnswer.model_validate(state["answer"])
         course = Course(len(state["steps"]) + 1, turn_of(state))
-        prose = self._basic(state, answer, course)
-        if self.level_of(state) == "full":
+        full = self.level_of(state) == "full"
+        if full:  # first: a vote may put another answer in the place of this one
             answer = self.ordering.voted(state, answer, course, lambda: self._left(state, course))
+        prose = self._basic(state, answer, course)
+        if full:
             self.witnesses.heard(state, answer, course, lambda: self._left(state, course))
         checked = withdrawn(answer, course.refuted, prose)
         return AgentState(
@@ -88,7 +90,7 @@ class Checker:
         for n, why in turn_faults(state, answer).items():
             told.append({"claim": n, "what": "turn", "said": answer.claims[n].text, "holds": False})
             course.refuted.setdefault(n, why)
-        prose = prose_fault(answer, self.store.get)
+        prose = prose_fault(answer, self.store.get, evidence, state["question"])
         facts: dict[str, Any] = {"verdicts": told, "refuted": {str(n): w for n, w in course.refuted.items()}}
         if prose is not None:
             facts["prose"] = prose

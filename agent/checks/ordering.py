@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from foveate.agent.answer import GroundedAnswer
 from foveate.agent.checks.asking import OneLook
-from foveate.agent.checks.choices import LETTERS, read_choice, vote
+from foveate.agent.checks.choices import LETTERS, Choice, read_choice, vote
+from foveate.agent.gate import lowered
 from foveate.agent.state import AgentState, views_of
+from foveate.tools.imaging.views import View
 
 if TYPE_CHECKING:
     from foveate.agent.checks.node import Course
@@ -25,35 +27,38 @@ class Ordering:
         self, state: AgentState, answer: GroundedAnswer, course: Course, left: Callable[[], float]
     ) -> GroundedAnswer:
         """The answer that most orders choose, with their share as confidence; unchanged on a tie, without
-        options, or where the answer names none."""
+        options, or where the answer names none. `left` gives the seconds that remain."""
         choice = read_choice(state["question"])
         if choice is None or self.look is None or answer.abstained:
             return answer
-        first = list(range(len(choice.options)))
-        own = choice.chosen(answer.text, first)
+        own = choice.chosen(answer.text, list(range(len(choice.options))))
         if own is None:
             return answer
-        view, chosen = views_of(state)[state["asked"]["view"]], [own]
-        for order in choice.orders():
-            if left() <= 0:
-                break
-            question = choice.asked(order)
-            look = self.look.ask(question, view, left())
-            meant = choice.chosen(look.text, order) if look.text else None
-            chosen += [] if meant is None else [meant]
-            told = {"chosen": None if meant is None else LETTERS[meant], "usage": look.usage}
-            course.step(
-                "order",
-                told,
-                arguments={"order": "".join(LETTERS[k] for k in order)},
-                seconds=look.seconds,
-                ok=look.error is None,
-                error=look.error,
-            )
-        most, share = vote(chosen)
-        course.step("vote", {"chosen": None if most is None else LETTERS[most], "share": round(share, 3)})
-        if most is None or most == own:
-            return answer if most is None else answer.model_copy(update={"confidence": round(share, 3)})
+        view = views_of(state)[state["asked"]["view"]]
+        most, share = vote([own, *self._others(self.look, choice, view, course, left)])
+        told = {"chosen": None if most is None else LETTERS[most], "share": round(share, 3)}
+        course.step("vote", {**told, "replaced": most not in (None, own)})
+        if most is None:
+            return answer
+        if most == own:
+            return lowered(answer.model_copy(update={"confidence": round(share, 3)}), state)
         # what the first answer claimed was claimed for another option
         text = f"{LETTERS[most]}) {choice.options[most]}"
-        return GroundedAnswer(text=text, confidence=round(share, 3), notice=answer.notice)
+        voted = GroundedAnswer(text=text, confidence=round(share, 3), notice=answer.notice)
+        return lowered(voted, state)
+
+    def _others(
+        self, look: OneLook, choice: Choice, view: View, course: Course, left: Callable[[], float]
+    ) -> Iterator[int | None]:
+        """What is chosen in each other order, while there is time; None where the reply names no option."""
+        for order in choice.orders():
+            if left() <= 0:
+                return
+            told = look.ask(choice.asked(order), view, left())
+            meant = choice.chosen(told.text, order) if told.text else None
+            facts = {"chosen": None if meant is None else LETTERS[meant], "usage": told.usage}
+            asked = {"order": "".join(LETTERS[k] for k in order)}
+            course.step(
+                "order", facts, arguments=asked, seconds=told.seconds, ok=told.error is None, error=told.error
+            )
+            yield meant

@@ -10,17 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foveate import prompts
-from foveate.tools.checks.said import read_claim, turned
+from foveate.tools.checks.said import TURNED, read_claim, turned
 from foveate.tools.checks.subjects import subjects
-
-_TURNED_RELATION = {
-    "left of": "right of",
-    "right of": "left of",
-    "above": "below",
-    "below": "above",
-    "larger": "smaller",
-    "smaller": "larger",
-}
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ def twins(text: str, present: bool, labels: Sequence[str], style: str) -> Twins 
     if present:
         opposite = turned(text) or _denied(text, things)
     else:
-        opposite = prompts.table("checks/questions.toml")["statement"]["denied_claim"].format(claim=text)
+        opposite = table["statement"]["denied_claim"].format(claim=text)
     ask = table["full"]["claim"]
     return Twins(ask.format(claim=text), ask.format(claim=opposite), opposite)
 
@@ -64,7 +55,7 @@ def _compact(text: str, present: bool, things: Sequence[str]) -> Twins | None:
     said = read_claim(text)
     if present and said.relations and len(things) == 2:
         relation = said.relations[0]
-        word = _TURNED_RELATION.get(relation.word, relation.word)
+        word = " ".join(TURNED.get(part, part) for part in relation.word.split())
         first, second = (word, relation.word) if relation.negated else (relation.word, word)
         if first in table and second in table:
             a, b = things

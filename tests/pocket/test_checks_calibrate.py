@@ -55,7 +55,7 @@ def test_what_the_grounder_finds_beside_the_evidence_speaks_against_it() -> None
 
 
 def test_the_table_is_toml_that_trust_can_read() -> None:
-    told = tomllib.loads(trust_table(ROWS, ROWS))
+    told = tomllib.loads(trust_table(ROWS, ROWS, "python -m x"))
     found = told["grounder"]["pocket"]
     assert found["floor"] == 0.9 and found["overlap"] == 0.8
     assert max(found["presence"]["missing"], found["presence"]["elsewhere"]) < -2

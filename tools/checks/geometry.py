@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
 
 from foveate import prompts
-from foveate.tools.checks.said import Relation, Said, Side, Size, read_claim
+from foveate.tools.checks.said import TURNED, Relation, Said, Side, Size, read_claim
 from foveate.tools.evidence import Evidence
 from foveate.tools.find import MIDDLE
 from foveate.tools.imaging.image import SourceImage
@@ -23,9 +24,7 @@ SLACK = 0.10
 """Share of the measured length that a stated one may be off, besides a pixel and its own last digit."""
 TRUNK_MM = 250.0
 """An image narrower than this may show one limb, where a structure's own side says nothing of its place."""
-OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 _PATIENT_WORDS = ("anterior", "posterior", "superior", "inferior")
-_TURNED = {"anterior": "posterior", "posterior": "anterior", "superior": "inferior", "inferior": "superior"}
 SPOKEN = {"larger": "larger than", "smaller": "smaller than"} | {
     word: f"{word} to" for word in _PATIENT_WORDS
 }
@@ -145,9 +144,9 @@ def _fits(size: Size, width: float, height: float, pixel: float) -> bool:
         above, below = longest + off >= low, min(width, height) - off <= high
         return {"above": above, "below": longest - off <= high, "range": above and below}[size.bound]
     if len(size.numbers) > 1:
-        one, two = size.numbers[:2]
-        pairs = ((width, height), (height, width))
-        return any(_near(one, a, size, pixel) and _near(two, b, size, pixel) for a, b in pairs)
+        # of three lengths one is across the slices, and which one is not said
+        pairs = permutations(size.numbers, 2)
+        return any(_near(one, width, size, pixel) and _near(two, height, size, pixel) for one, two in pairs)
     stated = size.numbers[0]
     if size.kind in ("width", "height"):
         return _near(stated, width if size.kind == "width" else height, size, pixel)
@@ -269,5 +268,5 @@ def _patient_found(
     letters = {"anterior": "A", "posterior": "P", "superior": "H", "inferior": "F"}
     if sides is None or letters[word] not in sides:
         return None
-    pair = (word, _TURNED[word])
+    pair = (word, TURNED[word])
     return next((each for each in directions if each in pair), "level with")

@@ -145,9 +145,12 @@ TURNED |= {
     "bigger": "smaller",
     "greater": "smaller",
     "lower": "upper",
+    "lower than": "higher than",
+    "lower in the image than": "higher in the image than",
     "beneath": "above",
     "underneath": "above",
 }
+"""Each word of direction and its opposite."""
 _DIRECTION = re.compile(r"\b(?:" + "|".join(sorted(TURNED, key=len, reverse=True)) + r")\b", re.IGNORECASE)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foveate.tools.checks.said import Said, read_claim
+from foveate.tools.checks.said import TURNED, Said, read_claim
 from foveate.tools.checks.subjects import subjects
 
 Slice = tuple[str, str, int]
@@ -39,7 +39,7 @@ def _opposed(one: Stated, other: Stated) -> bool:
     if one.present != other.present:
         absent = other if one.present else one
         # "no large nodule" and "a nodule" may both be true
-        return _bare(absent.text) and absent.slices <= (one.slices | other.slices)
+        return _bare(absent.text)
     return one.present and (_other_side(said, told) or _other_relation(said, told))
 
 
@@ -52,8 +52,7 @@ def _bare(text: str) -> bool:
 def _other_side(said: Said, told: Said) -> bool:
     mine = {(s.terms, s.side) for s in said.sides if not s.negated and s.terms != "anatomy"}
     theirs = {(s.terms, s.side) for s in told.sides if not s.negated and s.terms != "anatomy"}
-    turned = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
-    return any((terms, turned[side]) in theirs and (terms, side) not in theirs for terms, side in mine)
+    return any((terms, TURNED[side]) in theirs and (terms, side) not in theirs for terms, side in mine)
 
 
 def _other_relation(said: Said, told: Said) -> bool:

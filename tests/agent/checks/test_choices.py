@@ -45,6 +45,22 @@ def test_a_letter_means_the_same_option_in_any_order(order: list[int], place: in
     assert [line[3:] for line in choice.asked(order).splitlines()[1:4]] == [choice.options[k] for k in order]
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("A kidney is shown.", 2),
+        ("A liver is shown.", 0),
+        ("B spleen", 1),
+        ("The answer is C", 2),
+        ("b)", 1),
+        ("A", 0),
+        ("A structure that I do not know.", None),
+    ],
+)
+def test_an_article_is_no_letter(said: str, meant: int | None) -> None:
+    assert Choice("Which?", ("liver", "spleen", "kidney")).chosen(said, [0, 1, 2]) == meant
+
+
 def test_each_option_comes_to_each_place() -> None:
     choice = Choice("Which?", ("liver", "spleen", "kidney"))
     assert {tuple(order) for order in [[0, 1, 2], *choice.orders()]} == {(0, 1, 2), (1, 2, 0), (2, 0, 1)}
@@ -76,6 +92,21 @@ def test_what_most_orders_choose_is_the_answer() -> None:
     told = result("A", says("spleen")).to_json()
     assert told["answer"] == "B) spleen" and told["confidence"] == pytest.approx(2 / 3, abs=1e-3)
     assert told["usage"]["calls"] == 3
+
+
+def test_what_the_first_answer_claimed_does_not_count_against_what_the_orders_chose() -> None:
+    wrong = {"text": "A liver on the image left.", "box": [120, 10, 180, 60], "view": "V0"}
+    model = ScriptedModel(replies=[call("answer", text="A", claims=[wrong]), says("spleen")])
+    agent = Agent(model, grounder=None, profile=profile_for("qwen3-vl"), checks="full")
+    first = agent.ask(picture(), QUESTION)
+    told = first.to_json()
+    assert told["answer"] == "B) spleen" and not told["abstained"] and not told["checks"]["refuted"]
+    assert told["checks"]["calls"] == {"order": 2}
+    # and a later answer may say the opposite of what was never said
+    later = {"text": "No liver on the image left.", "present": False}
+    model.replies = [call("answer", text="None.", claims=[later])]
+    told = agent.ask((), "Is there a liver?", history=first).to_json()
+    assert not told["checks"]["refuted"]
 
 
 def test_a_model_that_always_takes_the_first_place_gets_no_vote() -> None:

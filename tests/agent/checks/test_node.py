@@ -61,6 +61,7 @@ def test_geometry_marks_what_is_wrong_and_keeps_what_is_right() -> None:
     assert not told["abstained"]
     checks = told["checks"]
     assert checks["level"] == "basic" and checks["model_calls"] == 0 and checks["grounder_calls"] == 0
+    assert checks["calls"] == {}
     assert [row["claim"] for row in checks["refuted"]] == [1] and told["usage"]["calls"] == 3
 
 
@@ -91,6 +92,7 @@ def test_full_asks_grounder_and_model_and_counts_the_calls() -> None:
     kinds = [step.arguments["kind"] for step in result.steps if step.tool == "check"]
     assert kinds == ["geometry", "presence", "crop", "claim", "twin", "verdict"]
     assert told["checks"]["model_calls"] == 3 and told["checks"]["grounder_calls"] == 1
+    assert told["checks"]["calls"] == {"presence": 1, "entailment": 1, "twin": 2}
     assert told["usage"]["calls"] == 3 + 3 and result.answer.claims[0].supported
 
 
@@ -174,6 +176,40 @@ def test_a_question_may_name_its_own_level() -> None:
     assert [step.tool for step in first.steps] == ["answer", "check"]
     second = agent.ask((), "And?", history=first)
     assert [step.tool for step in second.steps] == ["answer"]
+
+
+def test_a_number_needs_a_region_or_the_question() -> None:
+    def answer(text: str, question: str) -> Result:
+        replies = [GROUND[0], call("answer", text=text)]
+        grounder = FakeGrounder({"left kidney": KIDNEY})
+        agent = Agent(
+            ScriptedModel(replies=replies), grounder=grounder, profile=profile_for("qwen3-vl"), checks="basic"
+        )
+        return agent.ask(ct_volume(side=200), question)
+
+    made_up = answer("The kidney is 99 mm long.", "How long is it?")
+    assert made_up.answer.abstained and "99 mm, which no tool measured" in made_up.answer.text
+    assert not answer("The kidney is 60 mm long.", "How long is it?").answer.abstained
+    assert not answer("Yes, larger than 99 mm.", "Is it larger than 99 mm?").answer.abstained
+
+
+def test_a_claim_of_absence_in_other_words_of_json_is_remembered_as_such() -> None:
+    gone = {"text": "The spleen.", "present": "false"}
+    replies = [
+        call("ground", phrase="spleen"),
+        call("answer", text="None.", claims=[gone]),
+        call("ground", phrase="liver"),
+        call("answer", text="Yes.", claims=[claim("The spleen is visible.", "E1")]),
+    ]
+    agent = Agent(
+        ScriptedModel(replies=replies),
+        grounder=FakeGrounder({"liver": LIVER}),
+        profile=profile_for("qwen3-vl"),
+        checks="basic",
+    )
+    first = agent.ask(ct_volume(side=200), "Is there a spleen?")
+    second = agent.ask((), "Really?", history=first)
+    assert "contradicts an earlier answer" in str(second.answer.claims[0].refuted)
 
 
 def test_a_later_answer_must_not_contradict_an_earlier_one() -> None:

@@ -79,6 +79,13 @@ def test_the_measured_size_stands_and_a_wrong_one_falls(
     assert holds(f"It is {w * wrong:.1f} mm wide.", at(box)) == [False]
 
 
+def test_of_three_lengths_two_are_in_the_slice() -> None:
+    box = at((10, 10, 30, 50))  # 30 x 60 mm
+    for text in ("It measures 30 x 45 x 60 mm.", "It measures 6.0 x 3.0 x 4.5 cm."):
+        assert holds(text, box) == [True]
+    assert holds("It measures 30 x 45 x 80 mm.", box) == [False]
+
+
 def test_millimetres_need_spacing_and_volumes_a_tool() -> None:
     box = (10.0, 10.0, 40.0, 40.0)
     [verdict] = verify("It measures 30 mm.", [at(box, image=BARE)], lambda name: BARE)

@@ -66,6 +66,8 @@ def test_relations_are_read_with_what_they_relate() -> None:
         ("The left kidney is on the image right.", "The left kidney is on the image left."),
         ("The spleen is left of the liver.", "The spleen is right of the liver."),
         ("The aorta is above the vertebra.", "The aorta is below the vertebra."),
+        ("The spleen is lower than the liver.", "The spleen is higher than the liver."),
+        ("The liver is higher in the image than it.", "The liver is lower in the image than it."),
         ("The left kidney is visible.", None),
         ("The liver is seen.", None),
     ],
