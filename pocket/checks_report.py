@@ -130,21 +130,37 @@ def report_text(found: dict[Level, list[Outcome]], command: str) -> str:
             "",
             "Measured on the held-out blocks of patients A and B by `--calibrate`, never on C. A witness",
             "whose answers are worth no more than chance is not asked: it would cost calls and decide",
-            "nothing. The twin question is left out for the pocket model, which was taught such questions",
-            "only of relations, and these the geometry decides before.",
+            "nothing. The grounder's three answers: it does not see the structure in the crop of the",
+            "evidence (`missing`), it sees it there, but what it marks hardly overlaps the box",
+            "(`elsewhere`), or it fits (`found`).",
+            *_of_the_model(),
+            "The twin question is left out for the pocket model, which was taught such questions only of",
+            "relations, and these the geometry decides before.",
             "",
             trust,
             "",
             "## What this does not show",
             "",
             "- Sides, sizes and relations are caught by geometry: they hold against the claim's own box,",
-            "  whatever that box shows. That it shows what the claim names is the witnesses' word.",
+            "  whatever that box shows. That it shows what the claim names is the grounder's word alone.",
+            "- Evidence of true claims is the label's own box. A box that is much too large counts as",
+            "  `elsewhere`: at an overlap below the one above, a true claim on it is lost.",
             "- The claims are written from templates (prompts/pocket/claims.json). Words that the reader of",
             "  claims does not know are left unjudged, so other wordings are caught less often.",
             "- One patient, 40 mm of upper abdomen; labels by TotalSegmentator, not by people.",
             "",
         ]
     )
+
+
+def _of_the_model() -> list[str]:
+    """Whether the pocket model's look at the evidence alone counts."""
+    if weigh.trust_in("pocket", "pocket").asks("crop"):
+        return ["The pocket model is shown the same crop (`crop`)."]
+    return [
+        "**The pocket model as a witness is worthless**: shown the crop alone, it says to true and to false",
+        "claims the same (counts below), and to most questions neither yes nor no. It has no weight.",
+    ]
 
 
 def calibrated(every: int, each: int, crops: int, command: str) -> str:
