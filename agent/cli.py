@@ -13,8 +13,23 @@ from typing import Annotated
 import typer
 
 from foveate.agent import cli_chat, cli_eval, cli_mcp, cli_serve
-from foveate.agent.checks.level import Level
 from foveate.agent.cli_errors import FAILED, INTERRUPTED, explain
+from foveate.agent.cli_options import (
+    AllowUrl,
+    AsJson,
+    BaseUrl,
+    Checks,
+    Debug,
+    GrounderName,
+    Images,
+    MaxSeconds,
+    MaxSteps,
+    ModelName,
+    NoTools,
+    OneImage,
+    SliceIndex,
+    WindowName,
+)
 
 app = typer.Typer(
     name="foveate",
@@ -24,27 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Images = Annotated[
-    list[str], typer.Argument(metavar="IMAGE", help="Files, or a folder with one DICOM series.")
-]
-GrounderName = Annotated[
-    str, typer.Option("--grounder", metavar="NAME[:RECIPE][@MODEL]", help="What finds phrases.")
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")
-]
-AllowUrl = Annotated[bool, typer.Option("--allow-url", help="Let an IMAGE be an http(s) address.")]
-SliceIndex = Annotated[
-    int | None, typer.Option("--slice", help="Slice to start at, from 0; default: the middle one.")
-]
-WindowName = Annotated[
-    str | None, typer.Option("--window", metavar="NAME|CENTER,WIDTH", help="Intensity window to start with.")
-]
-Checks = Annotated[
-    Level, typer.Option("--checks", help="What is checked before the answer leaves; basic takes no calls.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
 
 
 def show_version(wanted: bool) -> None:
@@ -66,14 +60,9 @@ def options(
 def ask(
     images: Images,
     question: Annotated[str, typer.Option("--question", "-q", help="The question, in plain words.")],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
-    ] = "pocket",
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", help="An OpenAI-compatible server, such as http://localhost:8000/v1."),
-    ] = None,
-    no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,
+    model: ModelName = "pocket",
+    base_url: BaseUrl = None,
+    no_tools: NoTools = False,
     grounder: GrounderName = "pocket",
     decoding: Annotated[
         str,
@@ -88,8 +77,8 @@ def ask(
         ),
     ] = 0,
     checks: Checks = "none",
-    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
-    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
+    max_steps: MaxSteps = 8,
+    max_seconds: MaxSeconds = 120,
     slice_index: SliceIndex = None,
     window: WindowName = None,
     as_json: AsJson = False,
@@ -132,7 +121,7 @@ def ask(
 
 @app.command()
 def ground(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file, or a folder with one DICOM series.")],
+    image: OneImage,
     phrases: Annotated[
         list[str], typer.Argument(metavar="PHRASE", help="What to find, such as 'left kidney'.")
     ],
@@ -169,19 +158,17 @@ def ground(
 
 @app.command()
 def report(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file, or a folder with one DICOM series.")],
+    image: OneImage,
     text: Annotated[
         Path | None,
         typer.Option("--text", metavar="FILE", help="A report in words: find its phrases, ask no model."),
     ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
-    ] = "pocket",
-    base_url: Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")] = None,
+    model: ModelName = "pocket",
+    base_url: BaseUrl = None,
     grounder: GrounderName = "pocket",
     checks: Checks = "none",
-    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
-    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds at most.")] = 120,
+    max_steps: MaxSteps = 8,
+    max_seconds: MaxSeconds = 120,
     slice_index: SliceIndex = None,
     window: WindowName = None,
     as_json: AsJson = False,

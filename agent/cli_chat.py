@@ -9,11 +9,20 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from foveate.agent.cli_errors import InputError, known_errors, say
+from foveate.agent.cli_options import (
+    BaseUrl,
+    Checks,
+    Debug,
+    GrounderName,
+    Images,
+    MaxSeconds,
+    MaxSteps,
+    ModelName,
+    NoTools,
+)
 
 if TYPE_CHECKING:
     from foveate.agent.events import Event
@@ -22,22 +31,21 @@ if TYPE_CHECKING:
     from foveate.tools.imaging.image import SourceImage
 
 HELP = (
-    "/image PATH adds an image, /box X0 Y0 X1 Y1 marks a region for the next question, /out DIR writes the "
+    "/image PATH adds an image, /box X0 Y0 X1 Y1 marks a region for the next question, "
+    "/out DIR writes the last answer, /quit ends."
 )
-HELP += "last answer, /quit ends."
 
 
 def chat(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, or a folder with one series.")],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="pocket, hf:PATH_OR_ID, openai:NAME or scripted:FILE.")
-    ] = "pocket",
-    base_url: Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")] = None,
-    no_tools: Annotated[bool, typer.Option("--no-tools", help="Answer in one look, without tools.")] = False,
-    grounder: Annotated[str, typer.Option("--grounder", help="What finds phrases.")] = "pocket",
-    max_steps: Annotated[int, typer.Option("--max-steps", min=1, help="Turns of the model at most.")] = 8,
-    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Seconds a question.")] = 120,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    images: Images,
+    model: ModelName = "pocket",
+    base_url: BaseUrl = None,
+    no_tools: NoTools = False,
+    grounder: GrounderName = "pocket",
+    checks: Checks = "none",
+    max_steps: MaxSteps = 8,
+    max_seconds: MaxSeconds = 120,
+    debug: Debug = False,
 ) -> None:
     """Ask one question after the other; each knows the earlier ones."""
     from foveate.agent.cli_images import open_images
@@ -46,9 +54,8 @@ def chat(
     from foveate.agent.budget import Budget
     from foveate.agent.run import Agent
 
-    agent = Agent(
-        model, base_url, grounder, not no_tools, budget=Budget(steps=max_steps, seconds=max_seconds)
-    )
+    budget = Budget(steps=max_steps, seconds=max_seconds)
+    agent = Agent(model, base_url, grounder, not no_tools, budget, checks=checks)
     talk = Talk(agent.session(opened), list(opened))
     for image in opened:
         print(f"{image.name}: {image.describe()}")
@@ -119,20 +126,36 @@ class Talk:
         images: list[SourceImage] = self.fresh or []
         if boxes and self.session.results and not images:
             images = self.images[-1:]  # a mark needs a view to be on: the newest image is shown again
-        for event in self.session.stream(question, images, boxes):
-            _tell(event)
+        from foveate.tools.imaging.frames import BoxError
+
+        try:
+            for event in self.session.stream(question, images, boxes):
+                _tell(event)
+        except BoxError:
+            self.box = None  # kept, it would fail every question to come
+            raise
         self.fresh = self.box = None
 
 
 def _tell(event: Event) -> None:
     data = event.data
-    if event.kind == "step" and data["tool"] != "answer":
+    if event.kind == "step" and data["tool"] == "check":
+        print(f"  {data['n']} check {_checked(data)}")
+    elif event.kind == "step" and data["tool"] != "answer":
         told = str(data.get("observation") or data.get("error") or "").splitlines()
         print(f"  {data['n']} {data['tool']}: {told[0] if told else 'failed'}")
     elif event.kind == "repair":
         print(f"  {data['n']} repair: {data.get('error', '')}")
     elif event.result is not None:
         _show(event.result)
+
+
+def _checked(step: dict[str, Any]) -> str:
+    """The kind of a check, and what went wrong in it or what it refuted."""
+    refuted = step.get("facts", {}).get("refuted", {})
+    told = "; ".join([step["error"]] if step.get("error") else list(refuted.values()))
+    kind: str = step["arguments"]["kind"]
+    return f"{kind}: {told}" if told else kind
 
 
 def _show(result: Result) -> None:

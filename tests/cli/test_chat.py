@@ -44,6 +44,38 @@ def test_a_box_and_an_image_come_with_the_next_question(
     assert any("measure: E1 20.0 x 25.0" in line for line in ran.out.splitlines()), ran.out
 
 
+WRONG = {"text": "The band is on the image right.", "box": [20, 10, 60, 50], "view": "V0"}
+
+
+def test_answers_are_checked_as_they_are_for_ask(
+    foveate: Foveate, picture: Path, script: Callable[..., str], typed: Callable[..., None]
+) -> None:
+    model = script([("answer", {"text": "A band.", "claims": [WRONG]})])
+    said = {}
+    for level in ("none", "basic"):
+        typed("What is there?")
+        ran = foveate("chat", str(picture), "-m", model, "--grounder", "none", "--checks", level)
+        assert ran.code == 0, ran.err
+        said[level] = ran.out.splitlines()
+    assert "A band." in said["none"] and "A band." not in said["basic"]
+    [line] = [line for line in said["basic"] if line.startswith("  2 check")]
+    assert "check geometry: it says right of the image" in line
+    assert any("Not supported by a check" in line for line in said["basic"])
+
+
+def test_a_level_that_is_none_is_bad_usage(foveate: Foveate, picture: Path) -> None:
+    ran = foveate("chat", str(picture), "--checks", "some")
+    assert ran.code == 2 and ran.err.count("\n") == 1 and "some" in ran.err
+
+
+def test_a_box_that_is_none_is_not_kept(
+    foveate: Foveate, picture: Path, script: Callable[..., str], typed: Callable[..., None]
+) -> None:
+    typed("/box 5 5 9999 30", "What is in the box?", "Is there a spot?")
+    ran = foveate("chat", str(picture), "--model", script([FOUND]), "--grounder", "none")
+    assert ran.code == 0 and len(ran.err.splitlines()) == 1 and "There." in ran.out, ran.out
+
+
 def test_a_mistake_ends_nothing(
     foveate: Foveate, picture: Path, script: Callable[..., str], typed: Callable[..., None]
 ) -> None:
