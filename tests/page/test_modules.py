@@ -190,3 +190,23 @@ def test_every_file_of_the_page_is_served_with_its_type(page: Page) -> None:
         assert got.headers["x-content-type-options"] == "nosniff"
     missing = page.request.get(f"{origin}/page/..%2froutes.py")
     assert missing.status == 404
+
+
+def test_a_check_says_what_it_held_against_the_boxes(page: Page) -> None:
+    verdicts = [
+        {"claim": 0, "what": "side", "said": "left", "holds": True},
+        {"claim": 0, "what": "size", "said": "9 mm", "holds": False},
+        {"claim": 1, "what": "relation", "said": "above", "holds": None},
+    ]
+    step = {"ok": True, "tool": "check", "observation": "", "facts": {"verdicts": verdicts}}
+    assert run(page, "words", "m.stepSaid(a[0])", step) == (
+        "side “left” agrees with the boxes; size “9 mm” does not agree with the boxes; "
+        "relation “above” cannot be told from the boxes"
+    )
+    nothing = {**step, "facts": {"verdicts": []}}
+    assert run(page, "words", "m.stepSaid(a[0])", nothing) == "nothing was said that a box can refute"
+    asked = {**step, "observation": " yes ", "facts": {}}
+    assert run(page, "words", "m.stepSaid(a[0])", asked) == "yes"
+    assert run(page, "words", "m.stepTitle(a[0], a[1])", "check", {"kind": "geometry"}) == (
+        "Check: claims against their boxes"
+    )

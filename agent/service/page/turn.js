@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { $, button, el, save, say } from "./dom.js";
 import { claimRow } from "./claims.js";
-import { endingOf, factsOf, stepTitle } from "./words.js";
+import { endingOf, factsOf, stepSaid, stepTitle } from "./words.js";
 
 /** `hooks`: session, placeOf(evidence) text, reveal(place), outline(place), light(ids), active(card), changed(). */
 export class TurnCard {
@@ -101,8 +101,7 @@ export class TurnCard {
     const row = this.row(step.n, stepTitle(step.tool, step.arguments ?? {}), this.viewOf(step));
     row.classList.remove("running");
     row.classList.toggle("failed", !step.ok);
-    const said = step.ok ? step.observation : (step.error ?? step.observation);
-    row.querySelector(".said").textContent = (said ?? "").trim();
+    row.querySelector(".said").textContent = stepSaid(step);
     row.querySelector(".took").textContent = `${(step.seconds ?? 0).toFixed(2)} s`;
   }
 

@@ -29,6 +29,19 @@ const STEPS = {
   repair: "Reply handed back",
   answer: "Answer not accepted",
 };
+const CHECKS = {
+  geometry: "claims against their boxes",
+  presence: "is it there at all",
+  crop: "the claim on its own crop",
+  claim: "the claim, asked again",
+  twin: "its contrary, asked as well",
+  order: "the options in another order",
+};
+const HOLDS = new Map([
+  [true, "agrees with the boxes"],
+  [false, "does not agree with the boxes"],
+  [null, "cannot be told from the boxes"],
+]);
 
 /** [{text, tone}] about a whole answer. */
 export function factsOf(result) {
@@ -59,11 +72,23 @@ export function endingOf(turn, problem) {
 export function stepTitle(tool, given) {
   const pair = given.a && given.b ? `${given.a} and ${given.b}` : null;
   const slice = tool === "slice" ? String(Number(given.index) + 1) : null;
-  const about = [given.phrase, given.preset, given.region, given.question, pair, slice]
+  const check = tool === "check" ? (CHECKS[given.kind] ?? null) : null;
+  const about = [check, given.phrase, given.preset, given.region, given.question, pair, slice]
     .filter((part) => typeof part === "string" && part)
     .join(", ");
   const name = STEPS[tool] ?? tool;
   return about ? `${name}: ${about}` : name;
+}
+
+/** What a step told; for a check, which costs no call and so has no words of its own, what it held against
+ * what. */
+export function stepSaid(step) {
+  const said = (step.ok ? step.observation : (step.error ?? step.observation)) ?? "";
+  if (said.trim() || step.tool !== "check" || !step.facts?.verdicts) return said.trim();
+  const told = step.facts.verdicts.map(({ what, said: words, holds }) =>
+    what === "turn" ? `contradicts an earlier answer: ${words}` : `${what} “${words}” ${HOLDS.get(holds)}`,
+  );
+  return told.join("; ") || "nothing was said that a box can refute";
 }
 
 /** Where a piece of evidence is, how large, and what its score means. */
