@@ -15,8 +15,9 @@ from foveate.tools.evidence import Evidence
 from foveate.tools.grounding.protocol import Grounder
 from foveate.tools.imaging.frames import Box, BoxError
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.montage import single
 from foveate.tools.imaging.store import ImageStore
-from foveate.tools.imaging.views import View, single
+from foveate.tools.imaging.views import View
 
 Corners = tuple[float, float, float, float]
 
@@ -138,6 +139,11 @@ class Target:
     view: View
     box: Box
     evidence: Evidence | None
+
+    @property
+    def label(self) -> str:
+        """What a region made from it is called."""
+        return self.evidence.label if self.evidence else "box"
 
 
 @dataclass(frozen=True)

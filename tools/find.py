@@ -22,21 +22,34 @@ def ground(ctx: ToolContext, phrase: str, view: str | None = None) -> ToolArtifa
     """Regions of a view that show what the phrase names, best first."""
     if ctx.grounder is None:
         raise ToolError("no grounder is loaded")
-    phrase = " ".join(phrase.split())
-    if not phrase or len(phrase) > ctx.limits.max_phrase:
-        raise ToolError(f"the phrase must have 1 to {ctx.limits.max_phrase} characters")
+    phrase = checked_phrase(ctx, phrase)
     name = ctx.view_name(view)
     shown = ctx.views[name]
     image = ctx.image(shown)
     [found] = ground_routed(ctx.grounder, shown, image, [phrase])
-    if found.absent is None and not found.regions and "reason" in found.detail:
-        raise ToolError(str(found.detail["reason"]))  # such as a phrase that a detector has no class for
+    check_known(found)
     absent = found.absent  # None wherever the grounder has no calibrated way to decide
     regions = () if absent else found.regions[: ctx.limits.max_regions]
     evidence = tuple(_evidence(region, found, shown, image, name) for region in regions)
     return ToolArtifact(
         evidence=evidence, facts=_facts(found, absent, name, [place(e, image) for e in evidence])
     )
+
+
+def checked_phrase(ctx: ToolContext, phrase: str) -> str:
+    """The phrase with single spaces. Raises ToolError for none and for one that is too long."""
+    words = " ".join(phrase.split())
+    if not words or len(words) > ctx.limits.max_phrase:
+        raise ToolError(f"the phrase must have 1 to {ctx.limits.max_phrase} characters")
+    return words
+
+
+def check_known(found: Grounding) -> Grounding:
+    """The grounding itself. Raises ToolError where the grounder says why it has nothing to say, such as a
+    phrase that a detector has no class for."""
+    if found.absent is None and not found.regions and "reason" in found.detail:
+        raise ToolError(str(found.detail["reason"]))
+    return found
 
 
 def place(evidence: Evidence, image: SourceImage) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from foveate.tools.context import Corners, Target, ToolArtifact, ToolContext, ToolError
 from foveate.tools.imaging import views as looks
 from foveate.tools.imaging.frames import Box
+from foveate.tools.imaging.montage import at_slice
 from foveate.tools.imaging.views import View
 from foveate.tools.imaging.windows import Window, window_named
 
@@ -103,7 +104,7 @@ def slice_(ctx: ToolContext, index: int, view: str | None = None) -> ToolArtifac
         raise ToolError("the image has one slice only")
     if not 0 <= index <= last:
         raise ToolError(f"there is no slice {index}; slices are 0-{last}")
-    return _made(looks.at_slice(shown, image, index), name, "slice", index=index, last=last)
+    return _made(at_slice(shown, image, index), name, "slice", index=index, last=last)
 
 
 def _with_margin(target: Target, margin: float) -> Box:

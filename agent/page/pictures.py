@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from foveate.tools.imaging.montage import single
 from foveate.tools.imaging.overlay import draw_boxes
-from foveate.tools.imaging.views import View, crop, overview, render, single, zoom
+from foveate.tools.imaging.views import View, crop, overview, render, zoom
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.montage import at_slice
 from foveate.tools.imaging.views import (
     MAX_VIEW_SIDE,
     View,
     ViewError,
-    at_slice,
     crop,
     flip_rotate,
     overview,

@@ -1,20 +1,19 @@
 """Views: what is shown of a source image, as pure geometry; the pixels come from the source at rendering.
 
 A view knows its region of the source slice, its orientation, its size and its window. It does not hold
-pixels and never resamples another view: a zoom of a zoom reads the source again.
+pixels and never resamples another view: a zoom of a zoom reads the source again. Views of other slices and of
+several at once are made in `montage.py`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from foveate.tools.imaging.frames import Affine2D, Box, BoxError, Frame, MontageFrame
+from foveate.tools.imaging.frames import Affine2D, Box, Frame, MontageFrame
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.render import render as render
 from foveate.tools.imaging.windows import Window
@@ -23,8 +22,6 @@ MAX_VIEW_SIDE = 4096
 """The longest side, in pixels, that a view may have."""
 MIN_REGION = 1e-3
 """The shortest side, in source pixels, that a view may look at."""
-MIN_TILE = 48
-"""The least room, in pixels, for the longest side of a slice in a montage."""
 
 
 class ViewError(ValueError):
@@ -172,7 +169,7 @@ def rewindow(view: View, window: Window) -> View:
     """The same view with other intensities. Raises ViewError for colour images."""
     if view.window is None:
         raise ViewError("A colour image has no intensities to window.")
-    return _copy(view, window=window, operation=f"window center {window.center:g} width {window.width:g}")
+    return changed(view, window=window, operation=f"window center {window.center:g} width {window.width:g}")
 
 
 def flip_rotate(view: View, quarter_turns: int = 0, flip: bool = False) -> View:
@@ -183,7 +180,7 @@ def flip_rotate(view: View, quarter_turns: int = 0, flip: bool = False) -> View:
     turns = (quarter_turns - view.quarter_turns if flip else quarter_turns + view.quarter_turns) % 4
     width, height = (view.height, view.width) if quarter_turns % 2 else (view.width, view.height)
     words = ["flip"] * flip + [f"turn {quarter_turns % 4 * 90} degrees clockwise"] * bool(quarter_turns % 4)
-    return _copy(
+    return changed(
         view,
         quarter_turns=turns,
         flip=view.flip != flip,
@@ -191,57 +188,6 @@ def flip_rotate(view: View, quarter_turns: int = 0, flip: bool = False) -> View:
         height=height,
         operation=", ".join(words) or "unchanged",
     )
-
-
-def montage(view: View, image: SourceImage, slices: Sequence[int], max_side: int) -> View:
-    """The region of a view on several slices of its plane, in one picture of at most ``max_side`` pixels.
-
-    Raises IndexError when the image has no such slice, ViewError for none, for one twice or for too many.
-    """
-    if image.id != view.image_id:
-        raise ViewError("The view shows another image.")
-    wanted = tuple(slices)
-    if not wanted or len(set(wanted)) < len(wanted):
-        raise ViewError("A montage needs at least one slice, and each once.")
-    for index in wanted:
-        image.check_slice(view.plane, index)
-    columns = math.ceil(math.sqrt(len(wanted)))
-    width, height = view.tile if view.slices else view.upright_size
-    side = max_side // columns
-    if side < MIN_TILE:
-        raise ViewError(f"{len(wanted)} slices are too many for a montage of {max_side} pixels; give fewer.")
-    scale = min(1.0, side / max(width, height))
-    tile_w, tile_h = max(1, int(width * scale)), max(1, int(height * scale))
-    rows = -(-len(wanted) // columns)
-    return _copy(
-        view,
-        slices=wanted,
-        columns=columns,
-        slice_index=wanted[0],
-        width=columns * tile_w,
-        height=rows * tile_h,
-        quarter_turns=0,
-        flip=False,
-        operation="montage of slices " + " ".join(map(str, wanted)),
-    )
-
-
-def single(view: View, slice_index: int) -> View:
-    """One slice of a montage as a view of its own, at the tile's size."""
-    if slice_index not in view.slices:
-        raise ViewError(f"The montage does not show slice {slice_index}.")
-    width, height = view.tile
-    alone = {"slices": (), "columns": 0, "width": width, "height": height}
-    return _copy(view, **alone, slice_index=slice_index, operation=f"slice {slice_index} of a montage")
-
-
-def at_slice(view: View, image: SourceImage, slice_index: int) -> View:
-    """The same region of another slice. Raises IndexError when the image has no such slice."""
-    if image.id != view.image_id:
-        raise ViewError("The view shows another image.")
-    image.check_slice(view.plane, slice_index)
-    view = single(view, view.slices[0]) if view.slices else view
-    return _copy(view, slice_index=slice_index, operation=f"slice {slice_index}")
 
 
 def _derive(
@@ -252,16 +198,14 @@ def _derive(
             f"The region {_numbers(region)} is smaller than any pixel can show; look at a larger one."
         )
     width, height = _size(*size)
-    return _copy(view, region=region, width=width, height=height, operation=operation)
+    return changed(view, region=region, width=width, height=height, operation=operation)
 
 
-def _copy(view: View, **changed: object) -> View:
+def changed(view: View, **fields: object) -> View:
+    """A view made from another one, with these fields of its own."""
     # model_copy would carry the cached id and frame of the parent along
-    return View(**{**_fields(view), "parent": view.id, **changed})
-
-
-def _fields(view: View) -> dict[str, object]:
-    return {name: getattr(view, name) for name in View.model_fields}
+    kept = {name: getattr(view, name) for name in View.model_fields}
+    return View(**{**kept, "parent": view.id, **fields})
 
 
 def _size(width: float, height: float) -> tuple[int, int]:
@@ -305,16 +249,13 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 __all__ = [
     "MAX_VIEW_SIDE",
-    "BoxError",
     "View",
     "ViewError",
-    "at_slice",
+    "changed",
     "crop",
     "flip_rotate",
-    "montage",
     "overview",
     "render",
     "rewindow",
-    "single",
     "zoom",
 ]

@@ -24,7 +24,8 @@ Mask = npt.NDArray[np.bool_]
 class Settings:
     """`blur`: sigma in pixels. `misfit`: pixels by which a registration may be off, where something was
     moved. `seed`: how many times noise and misfit a change must reach. `smallest`: pixels of area at half
-    height. `joint`: parts of one change lie at most this many pixels apart."""
+    height. `joint`: parts of one change lie at most this many pixels apart. `floor`: the least noise, as a
+    share of the intensity range."""
 
     blur: float = 1.0
     misfit: float = 0.25
@@ -82,8 +83,8 @@ def _maps(
 
 
 def _fit(newer: Floats, older: Floats) -> tuple[float, float]:
-    """The line that carries the older intensities to the newer ones, by the quartiles of both; the identity
-    where that is hardly different, so that equal scanners stay exactly equal."""
+    """The line that carries the older intensities to the newer ones, by a tenth from either end of both; the
+    identity where that is hardly different, so that equal scanners stay exactly equal."""
     old, new = (np.percentile(values, [10, 90]) for values in (older, newer))
     if old[1] - old[0] < 1e-6 or new[1] - new[0] < 1e-6:
         return 1.0, 0.0

@@ -13,13 +13,13 @@ import numpy as np
 
 from foveate.tools.context import Corners, ToolArtifact, ToolContext
 from foveate.tools.imaging.frames import Affine2D, Box
-from foveate.tools.multi.pairs import carried, pair_of, scored, transform_facts
+from foveate.tools.multi.pairs import carried, pointed, scored, transform_facts
 from foveate.tools.multi.planes import Floats, Plane, warped
 from foveate.tools.multi.registration import RegistrationError, register
 
 FOUND = 0.6
 """The least correlation of a patch with the place that it is found at. Measured by
-`foveate.evals.bench.compare --only match`."""
+`foveate.evals.bench.compare`."""
 REACH = 0.5
 """How far round the place that registration names is searched, as a share of the patch's sides."""
 LEAST_SIDE = 5
@@ -41,8 +41,7 @@ def match(
     other: str | None = None,
 ) -> ToolArtifact:
     """The place in `other` that looks as the region of `view` does."""
-    target = ctx.target(region, box, view)
-    pair = pair_of(ctx, target.view_name, other)
+    target, pair = pointed(ctx, region, box, view, other)
     source = target.view.frame.to_source(target.box)
     fixed, moving = pair.planes()
     alignment = register(fixed, moving)
@@ -60,9 +59,14 @@ def match(
     }
     if not certain or shown is None:
         return ToolArtifact(facts=facts)
-    label = target.evidence.label if target.evidence else "box"
     made = scored(
-        shown, pair.views[1], pair.images[1], label=label, tool="match", name=pair.older, score=found.score
+        shown,
+        pair.views[1],
+        pair.images[1],
+        label=target.label,
+        tool="match",
+        name=pair.older,
+        score=found.score,
     )
     return ToolArtifact(evidence=(made,), facts=facts)
 
@@ -79,8 +83,7 @@ def best_match(box: Box, fixed: Plane, moving: Plane, affine: Affine2D) -> Match
         raise RegistrationError("the region has no contrast and cannot be matched")
     score, (row, col) = _peak(patch, region)
     x, y = origin[0] + col, origin[1] + row
-    offset = (x - box.x0, y - box.y0)
-    corners = affine.map_box(box.x0 + offset[0], box.y0 + offset[1], box.x1 + offset[0], box.y1 + offset[1])
+    corners = affine.map_box(x, y, x + box.width, y + box.height)
     width, height = moving.size
     inside = (max(corners[0], 0.0), max(corners[1], 0.0), min(corners[2], width), min(corners[3], height))
     if inside[2] - inside[0] < 1 or inside[3] - inside[1] < 1:

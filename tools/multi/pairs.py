@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from foveate.tools.context import ToolContext, ToolError
+from foveate.tools.context import Corners, Target, ToolContext, ToolError
 from foveate.tools.evidence import Evidence, seen_at
 from foveate.tools.imaging.frames import Affine2D, Box, BoxError
 from foveate.tools.imaging.image import SourceImage
@@ -59,6 +59,20 @@ def pair_of(ctx: ToolContext, view: str | None, other: str | None, *, across: bo
     images = (ctx.image(views[0]), ctx.image(views[1]))
     same = True if images[0].id == images[1].id else check_pair(*images, across=across)
     return Pair(name, second, views, images, same)
+
+
+def pointed(
+    ctx: ToolContext,
+    region: str | None,
+    box: Corners | None,
+    view: str | None,
+    other: str | None,
+    *,
+    across: bool = False,
+) -> tuple[Target, Pair]:
+    """The place that a call points at, and the pair of its view with the other one."""
+    target = ctx.target(region, box, view)
+    return target, pair_of(ctx, target.view_name, other, across=across)
 
 
 def aligned(pair: Pair, model: Model, *, across: bool = False) -> tuple[Plane, Plane, Alignment]:

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from foveate.tools.imaging.features import LUMA
 from foveate.tools.imaging.frames import Affine2D
 from foveate.tools.imaging.image import SourceImage
 
 Floats = npt.NDArray[np.float32]
 Unit = Literal["mm", "pixels"]
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in a grey value (ITU-R BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def pair_of_planes(fixed: Plane, moving: Plane) -> tuple[Plane, Plane]:
 def gray(pixels: npt.NDArray[Any]) -> Floats:
     """[row, col] or [row, col, 3] of any type → float32 [row, col]."""
     if pixels.ndim == 3:
-        return np.asarray(pixels @ np.array(LUMA, np.float32), np.float32)
+        return np.asarray(pixels @ LUMA, np.float32)
     return np.ascontiguousarray(pixels, np.float32)
 
 

@@ -10,11 +10,13 @@ import numpy as np
 
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
 from foveate.tools.evidence import Evidence, seen_at
-from foveate.tools.find import place
+from foveate.tools.find import check_known, checked_phrase, place
 from foveate.tools.grounding.protocol import Grounding
 from foveate.tools.imaging.image import SourceImage
-from foveate.tools.imaging.views import View, at_slice
-from foveate.tools.imaging.views import montage as montage_of
+from foveate.tools.imaging.montage import at_slice
+from foveate.tools.imaging.montage import montage as montage_of
+from foveate.tools.imaging.views import View
+from foveate.tools.knowledge.grounding import ground_routed
 
 SWEEP = 16
 """Slices of the coarse sweep, evenly spaced."""
@@ -36,14 +38,11 @@ def find_slices(ctx: ToolContext, phrase: str, view: str | None = None, count: i
     """The slices of a volume that show the phrase best, in a montage, with the best region of each."""
     if ctx.grounder is None:
         raise ToolError("no grounder is loaded; name the slices to look at instead")
-    phrase = " ".join(phrase.split())
-    if not phrase or len(phrase) > ctx.limits.max_phrase:
-        raise ToolError(f"the phrase must have 1 to {ctx.limits.max_phrase} characters")
+    phrase = checked_phrase(ctx, phrase)
     name = ctx.view_name(view)
     shown, image, last = _volume(ctx, name)
     found = sweep(ctx, shown, image, phrase)
     best = best_slices(found, min(max(count, 1), MAX_TILES))
-    passes = sum(one.forward_passes for one in found.values())
     facts = {
         "tool": "find_slices",
         "phrase": phrase,
@@ -53,7 +52,7 @@ def find_slices(ctx: ToolContext, phrase: str, view: str | None = None, count: i
         "scores": {str(index): round(float(one.best_score), 4) for index, one in sorted(found.items())},
         "slices": best,
         "absent": all(one.absent is True for one in found.values()),
-        "forward_passes": passes,
+        "forward_passes": sum(one.forward_passes for one in found.values()),
     }
     if not best:
         return ToolArtifact(facts=facts)
@@ -64,7 +63,10 @@ def find_slices(ctx: ToolContext, phrase: str, view: str | None = None, count: i
 
 
 def sweep(ctx: ToolContext, shown: View, image: SourceImage, phrase: str) -> dict[int, Grounding]:
-    """Slice index → what the grounder says there: evenly spaced first, then round the best of those."""
+    """Slice index → what the grounder says there: evenly spaced first, then round the best of those.
+
+    Raises ToolError for a phrase that the grounder cannot be asked for, after one slice.
+    """
     assert ctx.grounder is not None
     last = image.slice_count(shown.plane) - 1
     found: dict[int, Grounding] = {}
@@ -73,7 +75,8 @@ def sweep(ctx: ToolContext, shown: View, image: SourceImage, phrase: str) -> dic
         indices = wanted or _near(max(found, key=lambda i: found[i].best_score), step, last)
         for index in indices:
             if index not in found:
-                [found[index]] = ctx.grounder.ground(at_slice(shown, image, index), image, [phrase])
+                [here] = ground_routed(ctx.grounder, at_slice(shown, image, index), image, [phrase])
+                found[index] = check_known(here)
     return found
 
 

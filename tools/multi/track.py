@@ -9,7 +9,8 @@ from foveate.tools.context import Corners, Target, ToolArtifact, ToolContext, To
 from foveate.tools.evidence import Evidence, seen_at
 from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.image import SourceImage
-from foveate.tools.imaging.views import View, montage
+from foveate.tools.imaging.montage import montage
+from foveate.tools.imaging.views import View, overview
 from foveate.tools.multi.box3d import Box3D
 from foveate.tools.multi.following import Step, follow
 from foveate.tools.multi.planes import gray
@@ -67,26 +68,9 @@ def _pictured(ctx: ToolContext, image: SourceImage, target: Target, steps: list[
     indices = [step.slice_index for step in steps]
     skip = -(-len(indices) // MAX_TILES)
     kept = sorted({*indices[::skip], target.view.slice_index}) if skip > 1 else indices
-    width, height = image.plane_size(target.view.plane)
-    whole = View(
-        **{
-            **{name: getattr(target.view, name) for name in View.model_fields},
-            "region": (0.0, 0.0, float(width), float(height)),
-            **_size(target.view, width, height),
-            "quarter_turns": 0,
-            "flip": False,
-            "parent": target.view.id,
-        }
-    )
-    return montage(whole, image, kept, ctx.limits.view_side)
-
-
-def _size(view: View, width: int, height: int) -> dict[str, int]:
-    """The size at which the whole slice has the view's own scale, in limits."""
-    (shown_w, shown_h), (x0, y0, x1, y1) = view.upright_size, view.region
-    wide, high = width * shown_w / (x1 - x0), height * shown_h / (y1 - y0)
-    scale = min(1.0, 1024 / max(wide, high))
-    return {"width": max(1, round(wide * scale)), "height": max(1, round(high * scale))}
+    side, shown = ctx.limits.view_side, target.view
+    whole = overview(image, side, shown.slice_index, shown.plane, shown.window, upscale=True)
+    return montage(whole, image, kept, side)
 
 
 def _shown(boxes: list[Box], steps: list[Step], made: View) -> list[tuple[Box, Step]]:
@@ -95,6 +79,5 @@ def _shown(boxes: list[Box], steps: list[Step], made: View) -> list[tuple[Box, S
 
 
 def _evidence(box: Box, step: Step, made: View, image: SourceImage, target: Target) -> Evidence:
-    label = target.evidence.label if target.evidence else "box"
-    bare = seen_at(made.frame.from_source(box), made, image, label=label, tool="track")
+    bare = seen_at(made.frame.from_source(box), made, image, label=target.label, tool="track")
     return bare.model_copy(update={"score": round(step.score, 4), "score_kind": "relative"})

@@ -10,7 +10,7 @@ import math
 
 from foveate.tools.context import Corners, ToolArtifact, ToolContext, ToolError
 from foveate.tools.imaging.frames import Affine2D
-from foveate.tools.multi.pairs import aligned, carried, pair_of, scored, transform_facts
+from foveate.tools.multi.pairs import aligned, carried, pointed, scored, transform_facts
 from foveate.tools.multi.planes import Plane
 from foveate.tools.multi.registration import Alignment, register
 
@@ -26,8 +26,7 @@ def transfer(
     other: str | None = None,
 ) -> ToolArtifact:
     """The region's place in `other`, with the uncertainty of the registration."""
-    target = ctx.target(region, box, view)
-    pair = pair_of(ctx, target.view_name, other, across=True)
+    target, pair = pointed(ctx, region, box, view, other, across=True)
     fixed, moving, found = aligned(pair, "rigid", across=True)
     if found.agreement < AGREES_ACROSS:
         raise ToolError(
@@ -38,9 +37,8 @@ def transfer(
     if shown is None:
         raise ToolError(f"the region lies outside what {pair.older} shows")
     spread = uncertainty(fixed, moving, found, target.box.to_source().center)
-    label = target.evidence.label if target.evidence else "box"
     made = scored(
-        shown, pair.views[1], pair.images[1], label=label, tool="transfer", name=pair.older,
+        shown, pair.views[1], pair.images[1], label=target.label, tool="transfer", name=pair.older,
         score=found.agreement,
     )  # fmt: skip
     facts = {

@@ -11,7 +11,8 @@ from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.uncertainty.changes import AS_IT_IS, CHANGES, Change, changed, reworded
 from foveate.tools.grounding.uncertainty.hypotheses import wordings
 from foveate.tools.imaging.image import SourceImage
-from foveate.tools.imaging.views import crop, flip_rotate, montage, overview, render
+from foveate.tools.imaging.montage import montage
+from foveate.tools.imaging.views import crop, flip_rotate, overview, render
 
 MIRROR = next(change for change in CHANGES if change.mirror)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from foveate.tools.context import ToolContext, ToolError, ToolLimits
+from foveate.tools.grounding.registry import load_grounder
 from foveate.tools.imaging.frames import BoxError
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.open import open_image
@@ -192,6 +193,48 @@ def test_slices_are_chosen_by_the_grounder() -> None:
     assert "ball: the best of" in text
     text, artifact = run(ctx, "find_slices", phrase="cube")
     assert not artifact.views and "absent on all" in text
+
+
+def test_the_shipped_locator_chooses_slices_of_a_real_stack() -> None:
+    """Twelve slices, chest and upper abdomen in turn, each with noise of its own: the liver is on some."""
+    chest, liver = (open_image(DEMO / f"{name}.nii.gz") for name in ("chest_nodule", "liver_spleen"))
+    rng = np.random.default_rng(0)
+    abdominal = {3, 4, 9}
+    pixels = np.stack([(liver if index in abdominal else chest).pixels[0] for index in range(12)])
+    noisy = (pixels + rng.normal(0, 4, pixels.shape)).astype(np.int16)
+    affine = np.diag([0.7, 0.7, 2.5, 1.0])
+    stack = SourceImage(
+        noisy, (2.5, 0.7, 0.7), affine, "CT", "HU", default_window=liver.default_window, volume=True
+    )
+    ctx = several(stack, grounder=load_grounder("pocket"))
+    text, artifact = run(ctx, "find_slices", phrase="liver", count=3)
+    assert set(artifact.facts["slices"]) == abdominal and "liver: the best of 12 slices" in text
+    [alone] = load_grounder("pocket").ground(overview(liver, 512), liver, ["liver"])
+    place = alone.regions[0].box.to_source().as_tuple()
+    assert all(iou(found.box, place) > 0.8 for found in artifact.evidence if found.slice in abdominal)
+    text, artifact = run(ctx, "find_slices", phrase="urinary bladder")
+    assert not artifact.views and "absent on all 12" in text
+
+
+def test_a_phrase_that_no_grounder_knows_is_said_after_one_slice() -> None:
+    class Detector(FakeGrounder):
+        asked = 0
+
+        def ground(self, view: View, image: SourceImage, phrases: Any) -> Any:
+            self.asked += 1
+            why = {"reason": "this detector has no class for 'cube'; its classes are: ball"}
+            return [replace(one, absent=None, detail=why) for one in super().ground(view, image, phrases)]
+
+    detector = Detector({})
+    with pytest.raises(ToolError, match="no class for 'cube'"):
+        run(several(ball(), grounder=detector), "find_slices", phrase="cube")
+    assert detector.asked == 1
+
+
+def test_a_synonym_is_looked_for_by_its_name_on_every_slice() -> None:
+    ctx = several(ball(), grounder=FakeGrounder({"lung nodule": (30, 30, 50, 50)}))
+    _, artifact = run(ctx, "find_slices", phrase="coin lesion", count=2)
+    assert len(artifact.facts["slices"]) == 2 and not artifact.facts["absent"]
 
 
 def test_a_region_outside_the_view_is_not_told(liver: SourceImage) -> None:
