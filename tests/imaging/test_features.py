@@ -28,7 +28,10 @@ PICTURES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_sid
 
 
 def slow_blur(gray: Gray) -> float:
-    return float(blur_effect(gray, h_size=11, channel_axis=None))
+    scales = [gray / 255]
+    if min(gray.shape) >= 256:
+        scales.append(features.blocks(gray, 4).mean(axis=(1, 3)) / 255)
+    return max(float(blur_effect(each, h_size=11, channel_axis=None)) for each in scales)
 
 
 def slow_noise(gray: Gray) -> float:

@@ -88,6 +88,15 @@ def test_what_shows_nothing_is_rejected_with_its_reason() -> None:
     assert quality_of(tiny).reasons[0] == "resolution" and quality_of(tiny).verdict == "reject"
 
 
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("gaussian_blur", 65.0), ("impulse_noise", 0.5), ("brightness_down", 0.005)],
+)
+def test_what_leaves_nothing_to_read_is_rejected(name: str, level: float) -> None:
+    ruined = replace(CORRUPTIONS[name], levels=(level,))(shown(DEMO / "liver_spleen.nii.gz") / 255, 1)
+    assert quality_of((ruined * 255).round().astype(np.uint8)).verdict == "reject"
+
+
 def test_it_says_where() -> None:
     image = open_image(DEMO / "liver_spleen.nii.gz")
     spoiled = replace(image, pixels=image.pixels.copy())

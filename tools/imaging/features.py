@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 Gray = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int16]
+Ints = npt.NDArray[np.int16] | npt.NDArray[np.int32]
+COARSE = 4
 TOP = 255.0
 BLACK, WHITE = 5, 250
 """The darkest 2 % of the range end at the one, the brightest begin at the other."""
@@ -63,15 +64,27 @@ def content(gray: Gray) -> tuple[slice, slice]:
 def blur(gray: Gray) -> float:
     """The blur metric of Crete et al. (2007) with a window of 11 pixels: how little is lost by blurring once
     more, along rows or columns, whichever are blurred more; 0 sharp, 1 blurred. An even picture counts as
-    sharp: contrast is what it lacks."""
+    sharp: contrast is what it lacks.
+
+    Measured on the pixels and on blocks of 4 x 4 of them, where there are enough: very much blur leaves steps
+    between 8-bit intensities that are sharp by themselves.
+    """
     if np.ptp(gray) <= BLACK:
         return 0.0
-    wide = gray.astype(np.int16)
-    return max(_blur_down(wide), _blur_down(np.ascontiguousarray(wide.T)))
+    scales = [gray.astype(np.int16)]
+    if min(gray.shape) >= COARSE * 64:
+        scales.append(blocks(gray, COARSE).sum(axis=(1, 3), dtype=np.int32))
+    return max(_blur_down(np.ascontiguousarray(way)) for wide in scales for way in (wide, wide.T))
+
+
+def blocks(gray: Gray, side: int) -> Gray:
+    """[row, row in a block, column, column in a block] of whole blocks; what is left over is left out."""
+    rows, cols = (size // side for size in gray.shape)
+    return gray[: rows * side, : cols * side].reshape(rows, side, cols, side)
 
 
 def _blur_down(wide: Ints) -> float:
-    """Of Sobel's steps from row to row. Sums stay below 11 * 4 * 255, within 16 bits."""
+    """Of Sobel's steps from row to row. Sums of pixels stay below 11 * 4 * 255, within 16 bits."""
     across = wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]
     padded = np.pad(across, ((5, 5), (0, 0)), mode="symmetric")
     two = padded[:-1] + padded[1:]
