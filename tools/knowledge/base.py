@@ -14,10 +14,22 @@ from typing import Literal
 
 from foveate import prompts
 
+REACH = 300
+"""Characters before a name that are searched for a denial: long lists are denied by their first word."""
 REGIONS = ("thorax", "abdomen", "neuro", "msk")
 _SIDE = re.compile(r"^(left|right|bilateral)\s+")
-_NEGATED = re.compile(r"\b(?:no|without|absence of|negative for|free of|not|denies|ruled out|resolved)\b")
-_ENDS = re.compile(r"\b(?:but|however|except|although|with)\b|[;.]")
+_NEGATED = re.compile(
+    r"\b(?:no(?! (?:\w+ )?(?:change|increase|decrease|progression)\b)|without(?! change\b)|absence of"
+    r"|negative for|free of|not(?! only\b)|denies|ruled out|resolved)\b"
+)
+_DENIED_AFTER = re.compile(
+    r"^[^,;.]{0,40}?\b(?:(?:is|are|was|were|has|have|can|could)(?: been)? (?:now )?"
+    r"(?:not (?:be )?(?:seen|present|visible|identified|evident|detected|found)|absent|excluded|ruled out"
+    r"|resolved)"
+    r"|cannot be (?:seen|identified|found)|no longer)\b"
+)
+_LISTED = re.compile(r"\s*,?\s*(?:and|or|nor)?\s*")
+_ENDS = re.compile(r"\b(?:but|however|except|although|with|there (?:is|are))\b|[;.]")
 
 
 @dataclass(frozen=True)
@@ -83,10 +95,16 @@ def mentions(text: str) -> list[Mention]:
 
 
 def _negated(text: str, match: re.Match[str]) -> bool:
-    """NegEx (Chapman et al., 2001) in small: a denial before the name, with no end of its reach between."""
-    before = text[max(0, match.start() - 60) : match.start()]
+    """NegEx (Chapman et al., 2001) in small: a denial before the name with no end of its reach between, or
+    one right after it. What is denied a change ("no change in the effusion") is there."""
+    before = text[max(0, match.start() - REACH) : match.start()]
     denials = list(_NEGATED.finditer(before))
-    return bool(denials) and not _ENDS.search(before[denials[-1].end() :])
+    if denials and not _ENDS.search(before[denials[-1].end() :]):
+        return True
+    end, other = match.end(), _pattern().search(text, match.end())
+    while other and _LISTED.fullmatch(text, end, other.start()):  # "a and b are not seen" denies both
+        end, other = other.end(), _pattern().search(text, other.end())
+    return bool(_DENIED_AFTER.match(text[end : other.start() if other else None]))
 
 
 @cache

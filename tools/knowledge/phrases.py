@@ -38,7 +38,8 @@ class Sentence:
 def sentences(report: str) -> list[Sentence]:
     """The sentences of a report with their phrases. Raises ValueError for none or too many of them."""
     parts = [_HEADING.sub("", part).strip(" \t\n-*•") for part in _END.split(report)]
-    made = [Sentence(" ".join(part.split()), _phrases(part)) for part in parts if part]
+    lines = [" ".join(part.split()) for part in parts]  # names run over the ends of lines
+    made = [Sentence(line, _phrases(line)) for line in lines if line]
     if not made:
         raise ValueError("the report has no sentence")
     if len(made) > MAX_SENTENCES:

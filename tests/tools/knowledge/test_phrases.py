@@ -24,6 +24,23 @@ def test_findings_are_phrases_with_their_side_and_denial() -> None:
     assert read[0].text == "There is a small left-sided pleural effusion."
 
 
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("There is a pleural\neffusion on the left.", [False]),
+        ("A pneumothorax is not seen.", [True]),
+        ("The pleural effusion has resolved.", [True]),
+        ("Pneumothorax and pleural effusion are absent.", [True, True]),
+        ("The pleural effusion is smaller, and a pneumothorax is not seen.", [False, True]),
+        ("No change in the pleural effusion.", [False]),
+        ("No pneumothorax, there is a pleural effusion.", [True, False]),
+        (f"No consolidation, {'nor anything like it, ' * 5}pneumothorax, pleural effusion.", [True] * 3),
+    ],
+)  # fmt: skip
+def test_what_a_sentence_denies(text: str, denied: list[bool]) -> None:
+    assert [phrase.negated for one in sentences(text) for phrase in one.phrases] == denied
+
+
 def test_a_report_without_a_sentence_is_refused() -> None:
     with pytest.raises(ValueError, match="no sentence"):
         sentences(" \n \n")
