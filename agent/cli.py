@@ -172,6 +172,10 @@ def report(
     slice_index: SliceIndex = None,
     window: WindowName = None,
     as_json: AsJson = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write overlays, report.json and, of a model, trace.json."),
+    ] = None,
     allow_url: AllowUrl = False,
     debug: Debug = False,
 ) -> None:
@@ -191,6 +195,7 @@ def report(
             slice_index=slice_index,
             window=window,
             as_json=as_json,
+            out=out,
             allow_url=allow_url,
         )
     )

@@ -70,8 +70,7 @@ def run_ask(options: AskOptions) -> None:
 
         show_result(result, images)
         if informed is not None:
-            print(f"looked up: {', '.join(h.document.id for h in informed.hits) or 'nothing near'}; ", end="")
-            print(f"kept the {informed.kept} answer of {informed.asked}")
+            print(informed.note)
     if result.stopped_by == "model_error":
         raise RunError(f"the model {result.model} failed: {result.failure}.")
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foveate.agent.checks.level import Level
+from foveate.agent.cli_ask import make_folder, overlay_names, write_json
 from foveate.agent.cli_errors import InputError, RunError
 from foveate.agent.cli_images import open_images, print_json
 
 if TYPE_CHECKING:
-    from foveate.agent.report import Report
+    from foveate.agent.report import Finding, Report
     from foveate.tools.imaging.image import SourceImage
 
 MAX_TEXT = 100_000
@@ -39,6 +40,7 @@ class ReportOptions:
     slice_index: int | None
     window: str | None
     as_json: bool
+    out: Path | None
     allow_url: bool
 
 
@@ -47,7 +49,11 @@ def run_report(options: ReportOptions) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         words = None if options.text is None else read_text(options.text)
         [image] = open_images([options.image], options.allow_url, options.window, options.slice_index)
+        if options.out is not None:
+            make_folder(options.out)
         made = _asked(options, image) if words is None else _grounded(options, image, words)
+        if options.out is not None:
+            write_report(options.out, made)
     if options.as_json:
         print_json(made.to_json())
     else:
@@ -98,21 +104,43 @@ def _grounded(options: ReportOptions, image: SourceImage, words: str) -> Report:
         raise InputError(f"--text {options.text}: {error}.") from None
 
 
+def write_report(folder: Path, made: Report) -> None:
+    """Write report.json and one overlay PNG a slice into a folder that exists; trace.json where a model was
+    asked."""
+    from foveate.agent.page.pictures import Looked, overlays
+
+    write_json(folder / "report.json", made.to_json())
+    if made.result is not None:
+        write_json(folder / "trace.json", made.result.trace())
+    looked = Looked({made.image.id: made.image}, made.views, {each.id: each for each in made.evidence})
+    drawn = overlays(looked, made.evidence)
+    for name, overlay in zip(overlay_names(len(drawn)), drawn, strict=True):
+        overlay.picture.save(folder / name, "PNG")
+
+
 def show(made: Report) -> None:
-    """Print the sentences, each with its boxes, for people."""
+    """Print the sentences, each with its boxes or why it has none, for people."""
     from rich.console import Console
     from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
-    for finding in made.findings:
-        console.print(
-            f"[dim]·[/dim] {escape(finding.text)}{'' if finding.supported else ' [dim](unsupported)[/dim]'}"
-        )
+    console.print(f"[dim]{escape(made.image.name)}: {escape(made.image.describe())}[/dim]")
+    for number, finding in enumerate(made.findings, 1):
+        console.print(f"[bold]{number}[/bold] {escape(finding.text)}[dim]{escape(note(finding))}[/dim]")
         for one in finding.evidence:
-            told = f"{one.label} {_numbers(one.box)} slice {one.slice}"
+            score = "" if one.score is None else f" {one.score:.2f}"
+            told = f"{one.id} {one.label}{score} {format_box(one.box)} slice {one.slice}"
             console.print(f"    [dim]{escape(told)}[/dim]")
     console.print(f"[dim]{escape(made.notice)} {made.seconds:.1f} s[/dim]")
 
 
-def _numbers(box: Sequence[float]) -> str:
-    return "[" + ", ".join(f"{edge:.1f}" for edge in box) + "]"
+def note(finding: Finding) -> str:
+    """In brackets, what else is to be said of a sentence; empty where its boxes say it all."""
+    if not finding.supported:
+        return " (not supported)" if finding.why is None else f" (not supported: {finding.why})"
+    return "" if finding.present else " (looked for, and absent)"
+
+
+def format_box(box: Sequence[float]) -> str:
+    """In whole source pixels: what a person can find again."""
+    return "[" + ", ".join(f"{edge:.0f}" for edge in box) + "]"

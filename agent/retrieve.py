@@ -1,7 +1,8 @@
 """A question asked with references, and the check that the image and not the references gave the answer.
 
 Three answers at most: without references (a0), with them (a1), and, only where these two differ, with them on
-a blanked image (a2). Where a1 and a2 agree the references spoke, and a0 stands. Knows the agent.
+a blanked image (a2). Where a1 and a2 agree the references spoke, and a0 stands; so it does where a1 or a2
+failed. Knows the agent.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from foveate import prompts
 from foveate.agent.budget import MAX_QUESTION
+from foveate.agent.gate import STOP
 from foveate.agent.opening import checked_question
 from foveate.agent.result import Result
 from foveate.agent.run import Agent
@@ -23,21 +25,40 @@ from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 from foveate.tools.retrieval.search import Hit, Library
 
+Why = Literal["nothing_near", "not_answered", "same", "image", "references", "unchecked"]
+
 
 @dataclass(frozen=True)
 class Informed:
     """`result` is the answer that stands; `kept` says which: "plain" (a0) or "informed" (a1).
 
     `flipped`: whether the references changed the answer; `blind`: whether they gave the same answer without
-    the image, None where that was not asked. `asked`: how many questions it took.
+    the image, None where that was not asked or not answered. `asked`: how many questions it took. `why`: what
+    `note` says in words.
     """
 
     result: Result
     hits: tuple[Hit, ...]
-    kept: str
-    flipped: bool
-    blind: bool | None
+    why: Why
     asked: int
+
+    @property
+    def kept(self) -> Literal["plain", "informed"]:
+        return "informed" if self.why in ("same", "image") else "plain"
+
+    @property
+    def flipped(self) -> bool:
+        return self.why in ("image", "references", "unchecked") and self.asked == 3
+
+    @property
+    def blind(self) -> bool | None:
+        return {"image": False, "references": True}.get(self.why)
+
+    @property
+    def note(self) -> str:
+        """For people: what was looked up, whether it was used, and why not."""
+        words: dict[str, str] = prompts.table("retrieval/notes.toml")
+        return words[self.why].format(found=", ".join(hit.document.id for hit in self.hits), asked=self.asked)
 
     def to_json(self) -> dict[str, Any]:
         """The result's JSON with what was looked up under `retrieval`."""
@@ -45,7 +66,8 @@ class Informed:
             {"id": h.document.id, "score": round(h.score, 3), "text": h.document.text} for h in self.hits
         ]
         told = {"kept": self.kept, "flipped": self.flipped, "blind": self.blind, "asked": self.asked}
-        return {**self.result.to_json(), "retrieval": {"contexts": contexts, **told}}
+        more = {"contexts": contexts, **told, "why": self.why, "note": self.note}
+        return {**self.result.to_json(), "retrieval": more}
 
 
 def ask_informed(
@@ -55,24 +77,50 @@ def ask_informed(
     library: Library,
     start: Sequence[View] | None = None,
 ) -> Informed:
-    """Asks with what the library has of the image's domain; just asks where it has nothing.
+    """Asks with what the library has of the images' domain; just asks where it has nothing.
 
     Raises what `ask` raises.
     """
     words = checked_question(question)
     plain = agent.ask(images, words, start=start)
-    hits = library.search(words, images[0].modality if images else None)
+    if _unanswered(plain):
+        return Informed(plain, (), "not_answered", 1)
+    hits = tuple(library.search(words, domain(images)))
     told = with_contexts(words, hits)
     if told == words:
-        return Informed(plain, (), "plain", False, None, 1)
+        return Informed(plain, (), "nothing_near", 1)
     informed = agent.ask(images, told, start=start)
+    if _unanswered(informed):
+        return Informed(plain, hits, "unchecked", 2)
     if _same(plain, informed):
-        return Informed(informed, tuple(hits), "informed", False, None, 2)
+        return Informed(informed, hits, "same", 2)
+    blind = _asked_blindly(agent, images, told, start)
+    if _unanswered(blind):
+        return Informed(plain, hits, "unchecked", 3)
+    return (
+        Informed(plain, hits, "references", 3)
+        if _same(informed, blind)
+        else Informed(informed, hits, "image", 3)
+    )
+
+
+def domain(images: Sequence[SourceImage]) -> str | None:
+    """The modality of the images, where they are of one; it picks what is looked up."""
+    kinds = {image.modality for image in images}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _asked_blindly(
+    agent: Agent, images: Sequence[SourceImage], told: str, start: Sequence[View] | None
+) -> Result:
     blanks = {image.id: blank(image) for image in images}
     looks = None if start is None else [_on(view, blanks[view.image_id]) for view in start]
-    blind = _same(informed, _blindfolded(agent).ask(list(blanks.values()), told, start=looks))
-    kept = "plain" if blind else "informed"
-    return Informed(plain if blind else informed, tuple(hits), kept, True, blind, 3)
+    return _blindfolded(agent).ask(list(blanks.values()), told, start=looks)
+
+
+def _unanswered(result: Result) -> bool:
+    """Whether the run says nothing of the question: the model failed, or the image was not asked about."""
+    return result.stopped_by in ("model_error", STOP)
 
 
 def with_contexts(question: str, hits: Sequence[Hit]) -> str:

@@ -45,6 +45,18 @@ def test_an_answer_without_claims_is_one_sentence_without_boxes() -> None:
     assert told["grounded"] == [{"text": "I cannot tell.", "boxes": None}] and told["abstained"]
 
 
+def test_a_mere_name_becomes_a_sentence_and_an_abstention_is_told() -> None:
+    claims = [{"text": "liver", "evidence": ["E1"]}, {"text": "No spleen is seen.", "present": False}]
+    replies = [call("ground", phrase="liver"), call("answer", text="The liver.", claims=claims)]
+    model, grounder = ScriptedModel(replies=replies), FakeGrounder({"liver": LIVER})
+    made = report_of(Agent(model, grounder=grounder, profile=profile_for("qwen3-vl")), ct_volume(side=200))
+    assert [finding.text for finding in made.findings] == ["Visible: liver.", "No spleen is seen."]
+    assert [each.id for each in made.evidence] == ["E1"] and made.evidence[0].view in made.views
+    model = ScriptedModel(replies=[call("answer", text="I cannot tell.", abstained=True)])
+    [only] = report_of(Agent(model, grounder=None, profile=profile_for("qwen3-vl")), ct_volume()).findings
+    assert only.why == "the model abstained" and not only.supported
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_report_in_words_gets_its_boxes(turned: bool) -> None:
     image = ct_volume(side=200)
@@ -56,7 +68,18 @@ def test_a_report_in_words_gets_its_boxes(turned: bool) -> None:
     assert [e.box for e in cyst.evidence] == [pytest.approx(LIVER)] and cyst.supported
     assert not nodule.present and nodule.supported and not nodule.evidence
     assert not ascites.supported and not ascites.evidence, "the grounder finds what the report denies"
+    assert ascites.why is not None and "though the sentence denies it" in ascites.why
     assert other.phrases == () and not other.supported
+
+
+def test_a_grounder_that_only_ranks_bears_no_denial_out() -> None:
+    image = ct_volume(side=200)
+    grounder = FakeGrounder({"liver": LIVER}, relative=True)
+    liver, nodule = report_from(
+        "The liver is seen. No lung nodule.", grounder, overview(image, 200), image
+    ).findings
+    assert liver.supported and liver.why is None
+    assert not nodule.supported and nodule.why is not None and "only ranks" in nodule.why
 
 
 def test_words_without_a_sentence_are_refused() -> None:

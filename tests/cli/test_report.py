@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from foveate.agent.cli import run
 
@@ -23,6 +25,22 @@ def test_a_report_in_words_is_grounded(tmp_path: Path, capsys: pytest.CaptureFix
     assert len(ids) >= 2 and len(set(ids)) == len(ids)
     [box] = told["grounded"][0]["boxes"]
     assert len(box) == 4 and all(0 <= v <= 1 for v in box) and told["grounded"][2]["boxes"] is None
+
+
+def test_what_was_found_is_drawn_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.txt").write_text("The liver is large. No urinary bladder. The patient smiled.")
+    words, out = str(tmp_path / "report.txt"), tmp_path / "out"
+    code = run(["report", str(DEMO / "liver_spleen.nii.gz"), "--text", words, "--out", str(out)])
+    said = capsys.readouterr().out
+    assert code == 0 and "1 The liver is large." in said and "E1 liver" in said
+    assert "2 No urinary bladder. (looked for, and absent)" in said
+    assert "3 The patient smiled. (not supported: names no finding or structure that is known)" in said
+    assert {path.name for path in out.iterdir()} == {"report.json", "overlay.png"}
+    told = json.loads((out / "report.json").read_text())
+    [x0, y0, x1, y1] = (round(edge * 960 / 512) for edge in told["findings"][0]["boxes"][0]["box"])
+    drawn = np.asarray(Image.open(out / "overlay.png").convert("RGB"), int)
+    colored = np.ptp(drawn, axis=2) > 60
+    assert colored[y0 - 3 : y0 + 4, (x0 + x1) // 2].any() and colored[(y0 + y1) // 2, x0 - 3 : x0 + 4].any()
 
 
 @pytest.mark.parametrize(("content", "why"), [("", "empty"), (None, "cannot be read")])
