@@ -135,31 +135,39 @@ def report(found: Sequence[Found], strangers: dict[str, list[float]]) -> list[st
     lines = []
     for arm, target in TARGETS.items():
         here = [one for one in found if one.arm == arm]
-        if not here:
-            continue
-        planted = [one for one in here if one.iou is not None]
-        lines.append(_mean(f"{arm}: mIoU", [(one.iou or 0.0, one.slice) for one in planted], target))
-        lines.append(_mean(f"{arm}: mIoU, unregistered", [(one.plain or 0.0, one.slice) for one in planted]))
-        for kind in sorted({one.kind for one in planted}):
-            of_kind = [(one.iou or 0.0, one.slice) for one in planted if one.kind == kind]
-            lines.append(_mean(f"  {kind}", of_kind))
-        for name, low, high in (("under 6 px", 0, 6), ("6 to 15 px", 6, 15), ("over 15 px", 15, 1e9)):
-            sized = [(one.iou or 0.0, one.slice) for one in planted if low <= one.side < high]
-            lines += [_mean(f"  shortest side {name}", sized)] if sized else []
-        lines.append(_mean("  IoU of 0.5 or more", [(float((o.iou or 0) >= 0.5), o.slice) for o in planted]))
-        empty = [(float(one.regions), one.slice) for one in here if one.iou is None]
-        lines.append(_mean("  regions told where nothing changed", empty))
-        sure = [one for one in here if one.match is not None and one.match_score >= FOUND]
-        matched = [(one.match or 0.0, one.slice) for one in sure]
-        lines.append(_mean("  match: IoU of a patch found", matched))
-        lines.append(f"  match: found {len(matched)} of {len(here)}")
-        errors, spent = [one.error for one in here], [one.seconds for one in here]
-        lines.append(f"  registration: median error {median(errors):.2f} px, largest {max(errors):.2f} px")
-        lines.append(f"  agreement at least {min(one.agreement for one in here):.3f}")
-        lines.append(f"  seconds: median {median(spent):.2f}")
+        if here:
+            lines += [*_planted_lines(arm, here, target), *_pair_lines(here)]
     for name, values in strangers.items():
         lines += [f"agreement of {name}: {min(values):.2f} to {max(values):.2f}"] if values else []
     return lines
+
+
+def _planted_lines(arm: str, here: Sequence[Found], target: float) -> list[str]:
+    """How well the planted changes of one arm are found: all, by kind and by size."""
+    planted = [one for one in here if one.iou is not None]
+    lines = [_mean(f"{arm}: mIoU", [(one.iou or 0.0, one.slice) for one in planted], target)]
+    lines.append(_mean(f"{arm}: mIoU, unregistered", [(one.plain or 0.0, one.slice) for one in planted]))
+    for kind in sorted({one.kind for one in planted}):
+        lines.append(_mean(f"  {kind}", [(o.iou or 0.0, o.slice) for o in planted if o.kind == kind]))
+    for name, low, high in (("under 6 px", 0, 6), ("6 to 15 px", 6, 15), ("over 15 px", 15, 1e9)):
+        sized = [(one.iou or 0.0, one.slice) for one in planted if low <= one.side < high]
+        lines += [_mean(f"  shortest side {name}", sized)] if sized else []
+    return [*lines, _mean("  IoU of 0.5 or more", [(float((o.iou or 0) >= 0.5), o.slice) for o in planted])]
+
+
+def _pair_lines(here: Sequence[Found]) -> list[str]:
+    """What else is measured on the pairs of one arm: false alarms, `match`, the registration."""
+    empty = [(float(one.regions), one.slice) for one in here if one.iou is None]
+    sure = [one for one in here if one.match is not None and one.match_score >= FOUND]
+    errors, spent = [one.error for one in here], [one.seconds for one in here]
+    return [
+        _mean("  regions told where nothing changed", empty),
+        _mean("  match: IoU of a patch found", [(one.match or 0.0, one.slice) for one in sure]),
+        f"  match: found {len(sure)} of {len(here)}",
+        f"  registration: median error {median(errors):.2f} px, largest {max(errors):.2f} px",
+        f"  agreement at least {min(one.agreement for one in here):.3f}",
+        f"  seconds: median {median(spent):.2f}",
+    ]
 
 
 def _mean(name: str, values: Iterable[tuple[float, str]], target: float | None = None) -> str:

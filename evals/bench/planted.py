@@ -78,7 +78,7 @@ def pairs(of: Slice, arm: Arm, seed: int, kinds: Sequence[str] = ()) -> Iterator
             box = _box_of(changed - of.hu)
             if box is None:
                 continue
-        true = _moved(of, rng) if arm == "shifted" else Affine2D.identity()
+        true = moved(of, rng) if arm == "shifted" else Affine2D.identity()
         older = of.hu if arm == "registered" else _warped(of.hu, true.inverse())
         yield Pair(of, arm, kind, seed, _image(of, older, rng), _image(of, changed, rng), box, true)
 
@@ -151,7 +151,7 @@ def _body(
     return np.asarray(inner if inner.any() else body)
 
 
-def _moved(of: Slice, rng: np.random.Generator) -> Affine2D:
+def moved(of: Slice, rng: np.random.Generator) -> Affine2D:
     """Turned about the middle and moved, in square millimetres."""
     angle = np.deg2rad(rng.uniform(-MOST_DEGREES, MOST_DEGREES))
     dx, dy = rng.uniform(-MOST_MM, MOST_MM, 2)
