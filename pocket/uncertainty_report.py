@@ -22,13 +22,15 @@ from foveate.tools.grounding.uncertainty.score import FILE, calibration_of, save
 HERE = Path(__file__).parent
 
 
-def weights_digest() -> str:
-    """Over all that answers: answers of other weights are never mixed in."""
-    digest = sha256()
-    for folder in ("locator", "diffusion"):
-        for path in sorted(embedded_weights(folder).rglob("*")):
-            if path.suffix in (".json", ".safetensors"):
-                digest.update(path.read_bytes())
+def answers_digest() -> str:
+    """Over all that answers, weights, words and code: answers of others are never mixed in. 12 hex digits."""
+    root, digest = HERE.parent, sha256()
+    weights = [p for name in ("locator", "diffusion") for p in embedded_weights(name).rglob("*")]
+    words = [root / "prompts" / "uncertainty.toml", *(root / "prompts" / "knowledge").rglob("*")]
+    code = [*(root / "tools" / "grounding").rglob("*"), *(root / "tools" / "imaging").rglob("*")]
+    for path in sorted([*weights, *words, *code, HERE / "uncertainty_cases.py"]):
+        if path.suffix in (".json", ".safetensors", ".toml", ".py"):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -40,7 +42,7 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, default=Path("out/uncertainty"), help="where answers are kept")
     told = parser.parse_args()
     grounders = [load_grounder(name) for name in NAMES]
-    kept, names = told.kept / weights_digest(), names_of(grounders)
+    kept, names = told.kept / answers_digest(), names_of(grounders)
     if told.calibrate:
         made = calibrated(cases(held_out_jobs(), grounders, kept), names)
         save(embedded_weights(FILE), [made])

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from foveate.evals.contract.answers import HeatMap
 from foveate.evals.contract.questions import Items, Question, Region, Target
 from foveate.evals.contract.tasks import Scored
 from foveate.evals.inspect.folder import SAMPLES
+from foveate.evals.inspect.heat import HEATMAPS
 from foveate.evals.inspect.journal import Journal
 from foveate.evals.report import plots
 from foveate.evals.report.pictures import Album
@@ -85,6 +87,7 @@ def _page(told: Told) -> str:
         plots=[] if name is None else plots.all_plots(name, told.samples),
         sections=told.sections,
         total=len(told.samples),
+        heat=(told.run / HEATMAPS).is_dir(),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
     )
@@ -113,16 +116,31 @@ def _samples(told: Told, album: Album) -> Iterator[dict[str, Any]]:
     try:
         with (told.run / SAMPLES).open(encoding="utf-8") as stream:
             for question, line in zip(told.items.questions, stream, strict=True):
-                known = question.id in predictions
-                trace = predictions.get(question.id)["trace"] if known else {}
+                known = predictions.get(question.id) if question.id in predictions else {"trace": {}}
                 target = told.items.targets[question.id]
-                yield _sample(question, target, json.loads(line), trace, album)
+                heat = _heat_of(known, told.run)
+                yield _sample(question, target, json.loads(line), known["trace"], album, heat)
     finally:
         predictions.close()
 
 
+def _heat_of(known: Mapping[str, Any], run: Path) -> HeatMap | None:
+    """The heat map of a kept prediction, its file found in the folder where the run lies now."""
+    held = known.get("prediction", {}).get("heatmap")
+    if held is None:
+        return None
+    left, top, right, bottom = held["extent"]
+    place = int(held["image"]), int(held["slice_index"])
+    return HeatMap(str(run / held["file"]), (left, top, right, bottom), *place)
+
+
 def _sample(
-    question: Question, target: Target, record: dict[str, Any], trace: Mapping[str, Any], album: Album
+    question: Question,
+    target: Target,
+    record: dict[str, Any],
+    trace: Mapping[str, Any],
+    album: Album,
+    heat: HeatMap | None,
 ) -> dict[str, Any]:
     predicted = [Region(**{**region, "box": tuple(region["box"])}) for region in record["regions"]]
     return {
@@ -140,7 +158,7 @@ def _sample(
         "confidence": record["confidence"],
         "seconds": record["seconds"],
         "stopped_by": record["stopped_by"],
-        "pictures": album.pictures(question, predicted, target.regions),
+        "pictures": album.pictures(question, predicted, target.regions, heat),
         "steps": [_step(step) for step in trace.get("steps", [])],
     }
 

@@ -21,7 +21,7 @@ function shape(tag, attributes) {
 }
 
 function look(record) {
-  const figure = make("figure", { class: "look" });
+  const figure = make("figure", { class: record.heat ? "look heat" : "look" });
   if (record.picture !== null) figure.append(make("img", { src: pictures[record.picture], alt: record.caption || "image", loading: "lazy" }));
   const [width, height] = record.size;
   const over = shape("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from math import ceil, floor, log10
 
 from foveate.evals.contract.tasks import Metric, Published, Scored
 from foveate.evals.metrics.calibration import reliability
@@ -80,7 +81,8 @@ def outcome_bar(samples: Sequence[Scored]) -> str:
 def curve(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], x_label: str, y_label: str, top: float = 1.0
 ) -> str:
-    """Lines with points over a common pair of axes; the legend stands at the right."""
+    """Lines with points over a common pair of axes, `top` at the upper end of y; the legend stands at the
+    right."""
     height, left, right = 260, 46, 150
     xs = [x for _, points in series for x, _ in points]
     low, high = min(xs), max(max(xs), min(xs) + 1e-9)
@@ -88,7 +90,7 @@ def curve(
     place_y = _Axis(0, top, height - 34, 16)
     parts = [
         part
-        for y in (0.0, 0.25 * top, 0.5 * top, 0.75 * top, top)
+        for y in _round_steps(0.0, top)
         for part in (
             _line(left, place_y(y), WIDTH - right, place_y(y), "grid"),
             _text(left - 6, place_y(y) + 4, f"{y:.2g}", "end"),
@@ -108,17 +110,19 @@ def curve(
                 for x, y in points
             ]
         if name:
-            parts.append(
-                _line(
-                    WIDTH - right + 14,
-                    26 + 17 * number,
-                    WIDTH - right + 30,
-                    26 + 17 * number,
-                    f"series s{number % 8}",
-                )
-            )
-            parts.append(_text(WIDTH - right + 36, 30 + 17 * number, name))
+            parts += _legend(number, name, WIDTH - right + 14, single=len(points) == 1)
     return _svg(WIDTH, height, parts)
+
+
+def _legend(number: int, name: str, x: float, *, single: bool) -> list[str]:
+    """The name of a series of a curve with a piece of its line, or with its one point."""
+    y, style = 26 + 17 * number, f"s{number % 8}"
+    mark = (
+        f'<circle class="dot {style}" cx="{x + 8:.1f}" cy="{y}" r="3"/>'
+        if single
+        else _line(x, y, x + 16, y, f"series {style}")
+    )
+    return [mark, _text(x + 22, y + 4, name)]
 
 
 def forest(rows: Sequence[tuple[str, float, float, float, str]], low: float = 0.0, high: float = 1.0) -> str:
@@ -216,9 +220,17 @@ def _told(published: Published) -> str:
 
 
 def _ticks(values: Sequence[float]) -> Sequence[float]:
-    if len(values) <= 6:
-        return values
-    return [values[0] + (values[-1] - values[0]) * i / 4 for i in range(5)]
+    """The values themselves where they are few, else round numbers between them."""
+    return values if len(values) <= 6 else _round_steps(values[0], values[-1])
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """Four to ten round numbers from low to high, in steps of 1, 2 or 5 times a power of ten."""
+    raw = (high - low) / 4
+    power = 10.0 ** floor(log10(raw))
+    step = max(m * power for m in (1, 2, 5) if m * power <= raw * (1 + 1e-9))
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [round(n * step, 12) for n in range(first, last + 1)]
 
 
 def _line(x0: float, y0: float, x1: float, y1: float, style: str) -> str:

@@ -90,6 +90,13 @@ def test_a_run_of_a_grounder_alone(
     assert len(list((out / "heatmaps").glob("*.npz"))) == 11
     told = [json.loads(text) for text in (out / "predictions.jsonl").read_text().splitlines()]
     assert all(record["prediction"]["heatmap"]["file"].startswith("heatmaps/") for record in told)
+    page = (out / "report.html").read_text()
+    data = page.split('id="sample-data">')[1].split("</script>")[0].splitlines()
+    drawn = [json.loads(line) for line in data if line]
+    assert all([bool(p.get("heat")) for p in record["pictures"]] == [False, True] for record in drawn)
+    assert all(record["pictures"][0]["boxes"] == record["pictures"][1]["boxes"] for record in drawn)
+    assert len({p["picture"] for record in drawn for p in record["pictures"]}) == 22
+    assert "heat map of the grounder" in page
     # a folder that was moved is taken up where it lies now, and asks nothing again
     moved = out.rename(tmp_path / "moved")
     (moved / "scores.jsonl").unlink()
