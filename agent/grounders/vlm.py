@@ -1,10 +1,11 @@
 """A vision-language model's own boxes as a grounder: "vlm[:base_url=URL,profile=NAME,temperature=T]@MODEL".
 
 MODEL is a specification as `--model` takes it (pocket, hf:PATH_OR_ID, openai:NAME). What it is asked and what
-its numbers mean is declared by its profile: that of its name, or the one named here for a fine-tune whose
-name does not tell (MedSeq-Grounder, UniVG-R1). Boxes have no scores: the order in which they are written
-ranks them, and none written does not mean absent. It answers greedily; a model that can draw its words is
-also a source of samples, at the temperature T: "sure:samples=5(vlm@MODEL)".
+its numbers mean is declared by its profile: that of its name (Qwen-VL, MAIRA-2, RadVLM, UniVG-R1,
+MedSeq-Grounder and others), or the one named here for a checkpoint whose name does not tell. Boxes have no
+scores: the order in which they are written ranks them, and none written does not mean absent. It answers
+greedily; a model that can draw its words is also a source of samples, at the temperature T:
+"sure:samples=5(vlm@MODEL)".
 """
 
 from __future__ import annotations

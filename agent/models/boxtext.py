@@ -171,6 +171,13 @@ QWEN2_TOKENS = _form(
     lambda b: f"<|object_ref_start|>{b.label}<|object_ref_end|><|box_start|>{_qwen_pair(b)}<|box_end|>",
     "\n",
 )
+PAIRS = _form(  # a server may have stripped the box tokens
+    "(x0,y0),(x1,y1)",
+    rf"(?:<\|object_ref_start\|>([^<]*)<\|object_ref_end\|>)?\s*(?:<\|box_start\|>)?{_PAIR}",
+    r"\(\s*-?\d+(?:\.\d+)?\s*,\s*-?\d+(?:\.\d+)?\s*\)\s*,\s*\(",
+    _qwen_pair,
+    "\n",
+)
 INTERNVL = _form(
     "<box>[[x0, y0, x1, y1]]</box>",
     rf"(?:<ref>([^<]*)</ref>)?\s*<box>\s*\[\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]\]\s*</box>",

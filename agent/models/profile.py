@@ -35,6 +35,7 @@ class Profile:
     min_side: int = 224
     style: Style = "full"
     box_tokens_special: bool = False  # box marks are special tokens, which servers strip unless told not to
+    fine_tune: bool = False  # of another family's `model_type`, with a box convention of its own
     has_chat_template: bool = True  # False: the processor takes one image and one plain prompt
 
     def box_to_view(

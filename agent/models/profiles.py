@@ -31,7 +31,8 @@ def profile_for(model_spec: str) -> Profile:
     """The profile of a model specification ("pocket", "hf:PATH_OR_ID", "openai:NAME", "scripted:FILE").
 
     A local checkpoint folder is matched by what it declares in config.json ("foveate_profile", or else its
-    `model_type`), and its declared pixel limits replace the family's; any other model by its name. A model
+    `model_type`, but by its name where that is of a fine-tune with a convention of its own), and its declared
+    pixel limits replace the family's; any other model by its name. A model
     of no known family gets "generic", whose convention the prompt states to the model. Raises ModelError
     for a bad trace or folder.
     """
@@ -66,13 +67,13 @@ def _profile_of_folder(folder: Path) -> Profile:
         return _BY_NAME["pocket"]
     if "foveate_profile" in config:
         return profile_named(str(config["foveate_profile"]))
-    model_type = config.get("model_type")
+    model_type, named = str(config.get("model_type")), _match_name(folder.resolve().name)
     family = next((p for p in PROFILES if model_type in p.model_types), None)
     if family is None:
-        return _in_process(_match_name(folder.resolve().name))
-    if not family.name.startswith("qwen"):
-        return family
-    return _with_pixel_limits(family, folder)
+        return _in_process(named)
+    if named.fine_tune:
+        family = named
+    return _with_pixel_limits(family, folder) if model_type.startswith("qwen") else family
 
 
 def _in_process(family: Profile) -> Profile:

@@ -119,6 +119,10 @@ KNOWN = [
         '```json\n[{"bbox_2d": [98, 49, 196, 147], "label": "heart"}]\n```',
         (100, 50, 200, 150),
     ),
+    # of its own reward: only the numbers of the answer; a server may strip the box tokens
+    ("univg-r1", "(250, 250), (500, 750)", (100, 50, 200, 150)),
+    # 400 x 200 is resized to 392 x 196
+    ("medseq-grounder", "<|box_start|>(98,49),(196,147)<|box_end|>", (100, 50, 200, 150)),
     ("qwen3-vl", '{"bbox_2d": [250, 250, 500, 750], "label": "heart"}', (100, 50, 200, 150)),
     ("internvl", "<ref>heart</ref><box>[[250, 250, 500, 750]]</box>", (100, 50, 200, 150)),
     ("gemma", '```json\n[{"box_2d": [250, 250, 750, 500], "label": "heart"}]\n```', (100, 50, 200, 150)),
@@ -198,6 +202,8 @@ def test_maira2_cannot_name_what_its_crop_leaves_out() -> None:
         ("openai:Qwen/Qwen2-VL-7B-Instruct", "qwen2-vl"),
         ("openai:Qwen/Qwen2.5-VL-72B-Instruct-AWQ", "qwen2.5-vl"),
         ("openai:Qwen/Qwen3-VL-32B-Instruct", "qwen3-vl"),
+        ("openai:GD-ML/UniVG-R1", "univg-r1"),
+        ("openai:MedSG-Bench/MedSeq-Grounder", "medseq-grounder"),
         ("openai:OpenGVLab/InternVL3_5-8B", "internvl"),
         ("openai:google/medgemma-1.5-4b-it", "gemma"),
         ("hf:google/paligemma2-3b-mix-448", "paligemma"),

@@ -19,8 +19,8 @@ class Card:
     convention in which the model itself writes, before the adapter maps it to the view.
 
     `usual`: hub ids of the usual checkpoints. `embedded`: the folder in pocket/weights, for what ships with
-    Foveate. `needs`: importable packages beyond the base installation. `example`: what stands after the name
-    where that is not @MODEL.
+    Foveate. `needs`: importable packages beyond the base installation, `install` how to get them where that
+    is not by their names. `example`: what stands after the name where that is not @MODEL.
     """
 
     line: str
@@ -32,10 +32,16 @@ class Card:
     needs: tuple[str, ...] = ()
     kind: Kind = "grounder"
     example: str = "@MODEL"
+    install: str = ""
 
     def missing(self) -> tuple[str, ...]:
         """Packages that it needs and that are not installed."""
         return tuple(name for name in self.needs if find_spec(name) is None)
+
+    def how(self) -> str:
+        """What to type to install what it needs; "" where nothing is missing."""
+        missing = self.missing()
+        return (self.install or f"pip install {' '.join(missing)}") if missing else ""
 
     def local(self) -> tuple[str, ...]:
         """Which of its usual weights are on this machine: embedded ones and those in the hub's cache."""

@@ -19,8 +19,8 @@ _SMALL = {"a", "an", "the", "of", "in"}
 
 @dataclass(frozen=True)
 class Classes:
-    """`names` in the order of the model's outputs, "" for an unused one; `known` maps every normalised name and
-    synonym to one."""
+    """`names` in the order of the model's outputs, "" for an unused one; `known` maps every normalised name
+    and synonym to one."""
 
     names: tuple[str, ...]
     known: dict[str, int]

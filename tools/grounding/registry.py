@@ -2,7 +2,8 @@
 others, such as "fuse(pocket+diffusion)". To add one: one file with a `CARD` and a `load`, and one line here.
 
 Loads what is asked for, and nothing at import. Another distribution adds its own by an entry point of the
-group "foveate.grounders" whose value is such a module (so does the agent, which tools must not import).
+group "foveate.grounders" or "foveate.segmenters" whose value is such a module (so does the agent, which tools
+must not import).
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ GROUNDERS = {
     "detr": f"{_HERE}.adapters.detr",
     "torchvision": f"{_HERE}.adapters.torchvision",
     "clip": f"{_HERE}.adapters.clip",
+    "biovil": f"{_HERE}.adapters.biovil",
+    "radzero": f"{_HERE}.adapters.radzero",
+    "conceptclip": f"{_HERE}.adapters.conceptclip",
     "clipseg": f"{_HERE}.adapters.clipseg",
+    "masks": f"{_HERE}.adapters.masks",
     "fuse": f"{_HERE}.adapters.fuse",
     "score": f"{_HERE}.adapters.score",
     "agree": f"{_HERE}.adapters.agree",
@@ -38,18 +43,28 @@ GROUNDERS = {
 SEGMENTERS = {
     "sam": f"{_HERE}.segmenters.sam",
     "sam2": f"{_HERE}.segmenters.sam2",
+    "sam-med2d": f"{_HERE}.segmenters.sam_med2d",
     "clipseg": f"{_HERE}.segmenters.clipseg",
 }
 
 
 def grounder_modules() -> dict[str, str]:
     """Name → module of every grounder, those of other distributions last."""
-    return GROUNDERS | {name: where for name, where in _entry_points().items() if name not in GROUNDERS}
+    return _others("foveate.grounders", GROUNDERS)
+
+
+def segmenter_modules() -> dict[str, str]:
+    """Name → module of every segmenter, those of other distributions last."""
+    return _others("foveate.segmenters", SEGMENTERS)
+
+
+def _others(group: str, own: dict[str, str]) -> dict[str, str]:
+    return own | {name: where for name, where in _entry_points(group).items() if name not in own}
 
 
 @cache
-def _entry_points() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group="foveate.grounders")}
+def _entry_points(group: str) -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=group)}
 
 
 def cards() -> dict[str, Card]:
@@ -59,7 +74,7 @@ def cards() -> dict[str, Card]:
 
 def segmenter_cards() -> dict[str, Card]:
     """The card of every segmenter; nothing is loaded."""
-    return {name: import_module(module).CARD for name, module in SEGMENTERS.items()}
+    return {name: import_module(module).CARD for name, module in segmenter_modules().items()}
 
 
 def load_grounder(spec: str) -> Grounder:
@@ -70,7 +85,7 @@ def load_grounder(spec: str) -> Grounder:
 
 def load_segmenter(spec: str) -> Segmenter:
     """The segmenter of a specification. Raises GrounderError."""
-    segmenter: Segmenter = _load(spec, SEGMENTERS, "segmenter")
+    segmenter: Segmenter = _load(spec, segmenter_modules(), "segmenter")
     return segmenter
 
 
@@ -81,7 +96,10 @@ def _load(spec: str, modules: dict[str, str], what: str) -> Any:
     module = import_module(modules[name])
     missing = module.CARD.missing()
     if missing:
-        raise GrounderError(f"The {what} {name!r} needs {' and '.join(missing)}, which is not installed.")
+        needed = " and ".join(missing)
+        raise GrounderError(
+            f"The {what} {name!r} needs {needed}, which is not installed: {module.CARD.how()}."
+        )
     if module.CARD.kind == "combination" and not spec.rstrip().endswith(")"):
         raise GrounderError(f"The grounder {name!r} is made of others; write {name}{module.CARD.example}.")
     return module.load(recipe, model)

@@ -1,8 +1,8 @@
 """Similarity maps as grounders: a model that scores every patch of a picture against a phrase.
 
-The seam of BioViL-T (arXiv 2301.04558), RadZero (2504.07416), ConceptCLIP (2501.15579) and any CLIP-like
-model: implement `MapModel`, hand it to `map_grounder`. Maps are stretched over the part of the picture that
-the model saw; boxes are the components above a cut. Knows no model.
+The seam of BioViL-T, RadZero, ConceptCLIP and any CLIP-like model (adapters/biovil.py, radzero.py,
+conceptclip.py, clip.py): implement `MapModel`, hand it to `map_grounder`. Maps are stretched over the part of
+the picture that the model saw; boxes are the components above a cut. Knows no model.
 """
 
 from __future__ import annotations
@@ -49,6 +49,17 @@ def center_crop(width: int, height: int, resized: tuple[float, float], crop: tup
     """What is left of a picture resized to (w, h) with its middle (w, h) cut out, in its own pixels."""
     w, h = width * crop[0] / resized[0], height * crop[1] / resized[1]
     return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
+
+
+def field_of(reader: Any, width: int, height: int) -> Corners:
+    """The part of a picture that a transformers image processor leaves: all of it, or the middle that it cuts
+    out after resizing."""
+    if not getattr(reader, "do_center_crop", False):
+        return 0.0, 0.0, float(width), float(height)
+    size, crop = reader.size, reader.crop_size
+    scale = (size.get("shortest_edge") or 0) / min(width, height)
+    resized = (width * scale, height * scale) if scale else (size["width"], size["height"])
+    return center_crop(width, height, resized, (crop["width"], crop["height"]))
 
 
 def spread(patches: npt.NDArray[Any], field: Corners, width: int, height: int) -> Heat:

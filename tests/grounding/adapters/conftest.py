@@ -20,8 +20,12 @@ def picture() -> SourceImage:
 
 @pytest.fixture(scope="session")
 def views(picture: SourceImage) -> dict[str, View]:
+    return views_of(picture)
+
+
+def views_of(image: SourceImage) -> dict[str, View]:
     """A crop of 60 x 30 source pixels at (20, 10), shown at twice its size; the same turned, and mirrored."""
-    whole = overview(picture, WIDTH)
+    whole = overview(image, WIDTH)
     part = zoom(crop(whole, whole.frame.box(20, 10, 80, 40)), None, factor=1)
     large = zoom(whole, whole.frame.box(20, 10, 80, 40), factor=2)
     assert (large.width, large.height) == (120, 60) and part.region == large.region

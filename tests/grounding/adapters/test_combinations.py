@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from foveate.tools.grounding.adapters.agree import Agree
 from foveate.tools.grounding.adapters.fuse import Fuse
 from foveate.tools.grounding.adapters.score import Score
 from foveate.tools.grounding.combine import names_of, split_parts
@@ -164,6 +165,22 @@ def test_anatomy_as_proposals(ct: SourceImage) -> None:
     [found] = Score("s", proposals, warm, 0.6, 0.5, ("liver", "spleen")).ground(view, ct, ["a mass"])
     assert proposals.asked == ["liver", "spleen"] and found.phrase == "a mass" and found.absent is None
     assert [r.label for r in found.regions] == ["liver"]
+
+
+def test_anatomy_is_paid_for_once(ct: SourceImage) -> None:
+    """Two names asked for two phrases: each of the four answers costs 2 passes and 0.5 s."""
+    view, heat = overview(ct, 64), np.ones((64, 64), np.float32)
+    proposals, warm = Fixed("p", [(0, 0, 9, 9)], [0.5]), Fixed("h", heat=heat, absent=None)
+    found = Score("s", proposals, warm, 0.6, 0.5, ("liver", "spleen")).ground(view, ct, ["a mass", "a cyst"])
+    assert sum(one.forward_passes for one in found) == 8 and sum(one.seconds for one in found) == 2.0
+    assert set(found[0].detail["parts"]) == {"p (liver)", "p (spleen)", "h (heat)"}
+
+
+def test_a_part_beside_itself_keeps_its_name(ct: SourceImage) -> None:
+    heat = np.tile(np.linspace(0.2, 0.6, 64, dtype=np.float32), (64, 1))
+    twin = Fixed("h", heat=heat, absent=None, kind="relative")
+    [found] = Agree("agree", twin, twin, "bbm").ground(overview(ct, 64), ct, ["x"])
+    assert set(found.detail["parts"]) == {"h", "h#2"} and found.detail["similarity"] == 1.0
 
 
 def test_score_and_agree_by_name(folders: dict[str, Path], weights: Path, ct: SourceImage) -> None:

@@ -38,6 +38,8 @@ def save(folder: Path, builder: str, classes: str = "background\nlung: lungs\nli
 
     torch.manual_seed(0)
     made: Any = get_model(builder, weights=None, weights_backbone=None, num_classes=3)
+    if builder.startswith("retinanet"):  # nothing is background: that is what training would make of it
+        made.head.classification_head.cls_logits.bias.data.view(-1, 3)[:, 0] = -20
     folder.mkdir(exist_ok=True)
     torch.save(made.state_dict(), folder / "weights.pth")
     (folder / "classes.txt").write_text(classes)
@@ -65,16 +67,17 @@ def test_boxes_are_pixels_of_the_picture(
     shown = picture_of(upright(views["plain"], picture), picture)
     with torch.inference_mode():
         out = own([to_tensor(shown)])[0]
-    for index, label in enumerate([1, 2]):
+    labels = set(out["labels"].tolist())
+    assert labels and labels <= {1, 2}
+    for label in labels:
         boxes, scores = out["boxes"][out["labels"] == label], out["scores"][out["labels"] == label]
-        assert len(boxes), "the random head finds something"
-        expected = boxes[scores.argmax()].tolist()
+        best = boxes[scores > scores.max() - 1e-5]
         for key, view in views.items():
-            region = found[key][index].regions[0]
-            back = view.frame.from_source(region.box.to_source())
-            assert back.frame == view.frame and region.score == pytest.approx(float(scores.max()), abs=1e-5)
-            plain = views["plain"].frame.from_source(region.box.to_source())
-            assert plain.as_tuple() == pytest.approx(expected, abs=1e-2)
+            region = found[key][label - 1].regions[0]
+            assert region.box.frame == view.frame
+            assert region.score == pytest.approx(float(scores.max()), abs=1e-4)
+            plain = torch.tensor(views["plain"].frame.from_source(region.box.to_source()).as_tuple())
+            assert float((best - plain).abs().amax(1).min()) < 1e-2
     assert [g.forward_passes for g in found["plain"]] == [1, 0]
 
 

@@ -117,7 +117,9 @@ def test_what_cannot_be_segmented(folders: dict[str, Path], views: Views, pictur
         segmenter.segment(view, picture, Prompt(point=(130.0, 10.0)))
     with pytest.raises(ValueError, match="one of them"):
         Prompt(box=view.frame.whole(), text="lung")
-    with pytest.raises(GrounderError, match="There is no segmenter 'sat'; there are: sam, sam2, clipseg"):
+    with pytest.raises(
+        GrounderError, match="There is no segmenter 'sat'; there are: sam, sam2, sam-med2d, clipseg"
+    ):
         load_segmenter("sat")
     with pytest.raises(GrounderError, match="'clipseg' holds a clipseg model; 'sam' reads these: sam"):
         load_segmenter(f"sam@{folders['clipseg']}")

@@ -2,7 +2,7 @@
 
 CLIP (arXiv 2103.00020) and SigLIP (2303.15343) checkpoints, general or medical. Each patch token of the last
 layer is projected as the picture's own token is, and compared with the phrase by cosine. Such maps are coarse
-and only rank places. BioViL-T, RadZero and ConceptCLIP bring code of their own: see `similarity.py`.
+and only rank places.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from foveate.tools.grounding.checkpoint import Checkpoint, load_checkpoint
 from foveate.tools.grounding.options import read_options
 from foveate.tools.grounding.picture import Corners
 from foveate.tools.grounding.protocol import Grounder
-from foveate.tools.grounding.similarity import center_crop, map_grounder
+from foveate.tools.grounding.similarity import field_of, map_grounder
 
 CARD = Card(
     line="similarity of patches and phrase in a CLIP or SigLIP model; a relative map: where, not whether",
@@ -48,9 +48,10 @@ class PatchMaps:
 
     def maps(self, picture: Image, phrases: Sequence[str]) -> npt.NDArray[Any]:
         model, siglip = self.checkpoint.model, self.checkpoint.model.config.model_type == "siglip"
+        self.checkpoint.check_length(phrases, model.config.text_config.max_position_embeddings)
         # SigLIP was taught on phrases padded to the full length, and its attention sees the padding
         padding = "max_length" if siglip else True
-        inputs = self.checkpoint.inputs(images=picture, text=list(phrases), padding=padding, truncation=True)
+        inputs = self.checkpoint.inputs(images=picture, text=list(phrases), padding=padding)
         out = model(**inputs)
         patches = out.vision_model_output.last_hidden_state[0]
         if not siglip:  # the first token is the picture's own
@@ -62,9 +63,4 @@ class PatchMaps:
 
     def field(self, width: int, height: int) -> Corners:
         reader = getattr(self.checkpoint.processor, "image_processor", self.checkpoint.processor)
-        if not getattr(reader, "do_center_crop", False):
-            return 0.0, 0.0, float(width), float(height)
-        size, crop, short = reader.size, reader.crop_size, min(width, height)
-        edge = size.get("shortest_edge")
-        resized = (width * edge / short, height * edge / short) if edge else (size["width"], size["height"])
-        return center_crop(width, height, resized, (crop["width"], crop["height"]))
+        return field_of(reader, width, height)

@@ -1,8 +1,7 @@
 """Florence-2 and its fine-tunes: "florence2[:task=caption,beams=3]@MODEL".
 
-Xiao et al., arXiv 2311.06242. AG-KD (2503.03278) and K2Sight (2508.04572) are Florence-2-base fine-tunes for
-chest radiographs, taught on "PHRASE means DESCRIPTION": task=means takes the description from the knowledge
-base. The score is the sequence's probability, exp(Σ log p / L^λ), for all boxes of a reply.
+arXiv 2311.06242. AG-KD (2503.03278) and K2Sight (2508.04572) are fine-tunes for radiographs; task=means asks
+as they were taught, "PHRASE means DESCRIPTION". The score is the reply's exp(Σ log p / L^λ).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ CARD = Card(
 )
 CAPTION = "<CAPTION_TO_PHRASE_GROUNDING>"
 TASKS = {"caption": CAPTION, "means": CAPTION, "vocabulary": "<OPEN_VOCABULARY_DETECTION>"}
-MODEL = "Florence2ForConditionalGeneration"
+CLASS = "Florence2ForConditionalGeneration"
 _RUN, _BIN, _TOKEN = re.compile(r"(?:<loc_\d{1,3}>)+"), re.compile(r"\d+"), re.compile(r"<\w+>")
 
 
@@ -41,9 +40,8 @@ def load(recipe: str, model: str) -> Grounder:
     told = read_options("florence2", recipe, task="caption", beams=3, tokens=256)
     if told["task"] not in TASKS:
         raise GrounderError(f"'florence2' knows the tasks {', '.join(TASKS)}; not {told['task']!r}.")
-    checkpoint = load_checkpoint("florence2", CARD, model, ["florence2"], [MODEL], "AutoProcessor")
-    finder = Florence2(checkpoint, told["task"], told["beams"], told["tokens"])
-    return PictureGrounder(f"florence2@{checkpoint.name}", finder, "relative")
+    checkpoint = load_checkpoint("florence2", CARD, model, ["florence2"], [CLASS], "AutoProcessor")
+    return PictureGrounder(f"florence2@{checkpoint.name}", Florence2(checkpoint, **told), "relative")
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,14 @@ class Florence2:
         )  # fmt: skip
         probability = math.exp(min(0.0, float(out.sequences_scores[0])))
         text = self.checkpoint.processor.batch_decode(out.sequences, skip_special_tokens=False)[0]
-        boxes = boxes_of(text, *picture.size)
-        detail = {"asked": asked} if asked != phrase else {}
+        boxes, detail = boxes_of(text, *picture.size), {"asked": asked} if asked != phrase else {}
         return Seen(boxes, [probability] * len(boxes), best_score=probability, passes=1, detail=detail)
 
 
 def boxes_of(text: str, width: int, height: int) -> list[Corners]:
     """Every four location tokens as corners in pixels; GrounderError for a run that is not made of fours."""
-    found: list[Corners] = []
-    for run in _RUN.findall(text):
-        bins = [(int(i) + 0.5) / 1000 for i in _BIN.findall(run)]
-        if len(bins) % 4:
-            raise GrounderError(f"The model wrote {len(bins)} location tokens in a row; a box has four.")
-        fours = zip(*[iter(bins)] * 4, strict=True)
-        found += [(x0 * width, y0 * height, x1 * width, y1 * height) for x0, y0, x1, y1 in fours]
-    return found
+    runs = [[(int(i) + 0.5) / 1000 for i in _BIN.findall(run)] for run in _RUN.findall(text)]
+    if odd := [len(run) for run in runs if len(run) % 4]:
+        raise GrounderError(f"The model wrote {odd[0]} location tokens in a row; a box has four.")
+    fours = [run[i : i + 4] for run in runs for i in range(0, len(run), 4)]
+    return [(x0 * width, y0 * height, x1 * width, y1 * height) for x0, y0, x1, y1 in fours]

@@ -52,9 +52,10 @@ class ClipSeg(Prompted):
     fixed_scale: float
 
     def maps(self, picture: Image, phrases: Sequence[str]) -> npt.NDArray[Any]:
-        inputs = self.checkpoint.inputs(
-            images=[picture] * len(phrases), text=list(phrases), padding=True, truncation=True
+        self.checkpoint.check_length(
+            phrases, self.checkpoint.model.config.text_config.max_position_embeddings
         )
+        inputs = self.checkpoint.inputs(images=[picture] * len(phrases), text=list(phrases), padding=True)
         logits = self.checkpoint.model(**inputs).logits
         return np.asarray(logits.reshape(len(phrases), *logits.shape[-2:]).sigmoid().float().cpu())
 

@@ -1,6 +1,6 @@
 """SAM (arXiv 2304.02643), and MedSAM (2304.12306), which is of SAM's class: "sam@MODEL".
 
-SAM-Med2D adds adapter layers that this class does not have; its checkpoint is refused.
+SAM-Med2D adds adapter layers that this class does not have; `sam_med2d.py` reads it.
 """
 
 from __future__ import annotations
