@@ -26,6 +26,7 @@ from foveate.agent.state import (
     AgentState,
     evidence_of,
     evidence_record,
+    opening_names,
     past_steps,
     seconds_spent,
     turn_of,
@@ -63,6 +64,7 @@ class Nodes:
         marked = self._marked(state, list(views))
         usage = state.get("usage") or NO_USAGE
         steps, tokens = len(state.get("steps", [])), usage["input_tokens"] + usage["output_tokens"]
+        opening = list(views) or opening_names(state)
         return AgentState(
             messages=[*self._opening(state), self._question(state["question"], views, marked)],
             views={name: view_record(view) for name, view in views.items()},
@@ -76,7 +78,8 @@ class Nodes:
                 "turns": turn_of(state),
                 "steps": steps,
                 "tokens": tokens,
-                "view": next(iter(views), state["asked"].get("view", "V0") if "asked" in state else "V0"),
+                "view": opening[0],
+                "views": opening,
             },
             usage=usage,
             decoded=None,

@@ -31,7 +31,8 @@ def merge(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
 class Asked(TypedDict):
     """Where the present question begins: wall clock, and what earlier questions had used of the rest.
 
-    `view`: the first of the views that opened it, or opened the conversation it goes on with.
+    `view`: the first of the views that opened it, or opened the conversation it goes on with; `views`: all of
+    them.
     """
 
     at: float
@@ -39,6 +40,7 @@ class Asked(TypedDict):
     steps: int
     tokens: int
     view: str
+    views: list[str]
 
 
 class Pending(TypedDict, total=False):
@@ -112,6 +114,21 @@ def usage_with(usage: Usage, steps: Sequence[Step]) -> Usage:
 def views_of(state: AgentState) -> dict[str, View]:
     """Named views, oldest first."""
     return {name: View.model_validate(told) for name, told in state.get("views", {}).items()}
+
+
+def opening_names(state: AgentState) -> list[str]:
+    """Names of the views that opened the last question, or the conversation that it goes on with."""
+    if "asked" not in state:
+        return ["V0"]
+    asked = state["asked"]
+    # a conversation that an earlier version kept names only the first
+    return asked.get("views") or [asked.get("view", "V0")]
+
+
+def opening_of(state: AgentState) -> list[View]:
+    """The views of `opening_names`."""
+    views = views_of(state)
+    return [views[name] for name in opening_names(state) if name in views]
 
 
 def evidence_of(state: AgentState) -> dict[str, Evidence]:

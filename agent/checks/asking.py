@@ -1,4 +1,4 @@
-"""One more question to the model: one view, one look, no tools, within the time that is left.
+"""One more question to the model: a few views, one look, no tools, within the time that is left.
 
 What comes back is read as yes or no, or as words. Knows no check and no graph.
 """
@@ -6,7 +6,7 @@ What comes back is read as yes or no, or as words. Knows no check and no graph.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,9 +51,9 @@ class OneLook:
     schemas: str = ""
     show_pixels: bool = True
 
-    def ask(self, question: str, view: View, seconds: float) -> Look:
-        """Never raises for what the model does."""
-        messages = self._messages(question, view)
+    def ask(self, question: str, views: Sequence[View], seconds: float) -> Look:
+        """What the model says of the views within so many seconds. Never raises for what the model does."""
+        messages = self._messages(question, views)
         [outcome] = run_all([lambda: self.model.invoke(messages)], seconds)
         reply = outcome.value
         if outcome.late:
@@ -64,13 +64,15 @@ class OneLook:
         text, error = self._read(reply)
         return Look(text, said(text), error, outcome.seconds, _usage(reply))
 
-    def _messages(self, question: str, view: View) -> list[BaseMessage]:
-        line = observe.view_line(self.profile, "V0", view, self.store.get(view.image_id))
+    def _messages(self, question: str, views: Sequence[View]) -> list[BaseMessage]:
+        named = {f"V{n}": view for n, view in enumerate(views)}
+        images = {view.image_id: self.store.get(view.image_id) for view in views}
+        lines = {n: observe.view_line(self.profile, n, v, images[v.image_id]) for n, v in named.items()}
         asked: list[Any] = [
             observe.system_message(self.profile, False, self.schemas),
-            observe.question_message(self.profile, question, {"V0": line}),
+            observe.question_message(self.profile, question, lines),
         ]
-        return observe.with_pixels(asked, lambda name: self.png(view)) if self.show_pixels else asked
+        return observe.with_pixels(asked, lambda name: self.png(named[name])) if self.show_pixels else asked
 
     def _read(self, reply: AIMessage) -> tuple[str, str | None]:
         parsed = parse_reply(reply, self.profile)

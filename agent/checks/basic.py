@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from foveate.agent.answer import Claim, GroundedAnswer, read_answer
-from foveate.agent.state import AgentState, evidence_of, views_of
+from foveate.agent.state import AgentState, evidence_of, opening_of, views_of
 from foveate.tools.checks.geometry import Verdict, reason, verify
 from foveate.tools.checks.said import read_claim
 from foveate.tools.checks.turns import Slice, Stated, contradicted
@@ -136,11 +136,10 @@ def _stated(
 
 
 def _seen(state: AgentState, begin: int, end: int) -> frozenset[Slice]:
-    """The slices that a question's steps looked at; its opening view where they name none."""
+    """The slices that a question's steps looked at; those of its opening views where they name none."""
     views = views_of(state)
     used = [views[n] for s in state["steps"][begin:end] if (n := s.get("arguments", {}).get("view")) in views]
-    shown = used or [views[name] for name in (state["asked"]["view"],) if name in views]
-    return frozenset(_slice(view) for view in shown)
+    return frozenset(_slice(view) for view in used or opening_of(state))
 
 
 def _slice(view: View) -> Slice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from foveate.agent.answer import GroundedAnswer
 from foveate.agent.checks.asking import OneLook
 from foveate.agent.checks.choices import LETTERS, Choice, read_choice, vote
 from foveate.agent.gate import lowered
-from foveate.agent.state import AgentState, views_of
+from foveate.agent.state import AgentState, opening_of
 from foveate.tools.imaging.views import View
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Ordering:
         own = choice.chosen(answer.text, list(range(len(choice.options))))
         if own is None:
             return answer
-        view = views_of(state)[state["asked"]["view"]]
-        most, share = vote([own, *self._others(self.look, choice, view, course, left)])
+        others = self._others(self.look, choice, opening_of(state), course, left)
+        most, share = vote([own, *others])
         told = {"chosen": None if most is None else LETTERS[most], "share": round(share, 3)}
         course.step("vote", {**told, "replaced": most not in (None, own)})
         if most is None:
@@ -48,13 +48,13 @@ class Ordering:
         return lowered(voted, state)
 
     def _others(
-        self, look: OneLook, choice: Choice, view: View, course: Course, left: Callable[[], float]
+        self, look: OneLook, choice: Choice, views: Sequence[View], course: Course, left: Callable[[], float]
     ) -> Iterator[int | None]:
         """What is chosen in each other order, while there is time; None where the reply names no option."""
         for order in choice.orders():
             if left() <= 0:
                 return
-            told = look.ask(choice.asked(order), view, left())
+            told = look.ask(choice.asked(order), views, left())
             meant = choice.chosen(told.text, order) if told.text else None
             facts = {"chosen": None if meant is None else LETTERS[meant], "usage": told.usage}
             asked = {"order": "".join(LETTERS[k] for k in order)}

@@ -15,7 +15,7 @@ from foveate.agent.answer import Claim, GroundedAnswer
 from foveate.agent.checks.asking import OneLook
 from foveate.agent.checks.twins import crop_question, twins
 from foveate.agent.models.profiles import Profile
-from foveate.agent.state import AgentState, evidence_of, views_of
+from foveate.agent.state import AgentState, evidence_of, opening_of, views_of
 from foveate.tools.checks.geometry import pair_of, reason
 from foveate.tools.checks.said import read_claim
 from foveate.tools.checks.subjects import subjects
@@ -65,7 +65,7 @@ class Witnesses:
         if claim.present:
             self._presence(case)
             self._crop(case)
-        self._twin(case, case.views[state["asked"]["view"]])
+        self._twin(case, case.shown(opening_of(state)))
         if not case.votes:
             return
         odds = self.trust.log_odds(case.votes)
@@ -139,13 +139,13 @@ class Witnesses:
                 told = {"region": region.id}
                 case.course.step("crop", {}, case.n, arguments=told, ok=False, error=str(error))
                 continue
-            said = self._asked("crop", case, question, view, region=region.id)
+            said = self._asked("crop", case, question, [view], region=region.id)
             if said and case.votes.get("crop") != "no":
                 case.votes["crop"] = said
         if case.votes.get("crop") == "no":
             case.why.append(reason("crop"))
 
-    def _twin(self, case: _Case, view: View) -> None:
+    def _twin(self, case: _Case, views: Sequence[View]) -> None:
         """The model, on the claim and on its opposite."""
         if self.look is None or not self.trust.asks("twin"):
             return
@@ -153,8 +153,8 @@ class Witnesses:
         pair = twins(case.claim.text, case.claim.present, labels, self.profile.style)
         if pair is None or case.left() <= 0:
             return
-        first = self._asked("claim", case, pair.claim, view)
-        second = self._asked("twin", case, pair.twin, view) if case.left() > 0 else ""
+        first = self._asked("claim", case, pair.claim, views)
+        second = self._asked("twin", case, pair.twin, views) if case.left() > 0 else ""
         outcome = OUTCOMES.get((first, second))
         if outcome is not None:
             case.votes["twin"] = outcome
@@ -163,9 +163,9 @@ class Witnesses:
         elif outcome == "reversed":
             case.why.append(reason("denied"))
 
-    def _asked(self, kind: str, case: _Case, question: str, view: View, **told: Any) -> str:
+    def _asked(self, kind: str, case: _Case, question: str, views: Sequence[View], **told: Any) -> str:
         assert self.look is not None
-        look = self.look.ask(question, view, case.left())
+        look = self.look.ask(question, views, case.left())
         case.course.step(
             kind,
             {"said": look.says, "answer": look.text[:200], "usage": look.usage},
@@ -215,6 +215,15 @@ class _Case:
     left: Left
     votes: dict[str, str] = field(default_factory=dict)
     why: list[str] = field(default_factory=list)
+
+    def shown(self, opening: Sequence[View]) -> list[View]:
+        """The views that show the claim: the opening ones, where its evidence lies on their slices, else
+        those that it was seen in."""
+        slices = {(view.image_id, view.plane, view.slice_index) for view in opening}
+        if all((each.image, each.plane, each.slice) in slices for each in self.cited):
+            return list(opening)
+        names = dict.fromkeys(each.view for each in self.cited if each.view in self.views)
+        return [self.views[name] for name in names] or list(opening)
 
 
 def asked_of(claim: Claim, cited: Sequence[Evidence]) -> list[tuple[str, list[Evidence]]]:

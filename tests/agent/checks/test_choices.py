@@ -109,6 +109,16 @@ def test_what_the_first_answer_claimed_does_not_count_against_what_the_orders_ch
     assert not told["checks"]["refuted"]
 
 
+def test_the_orders_are_asked_with_every_image() -> None:
+    model = ScriptedModel(replies=[call("answer", text="A")])
+    agent = Agent(model, grounder=None, profile=profile_for("qwen3-vl"), checks="full")
+    agent.ask([picture(), picture(120, 120)], QUESTION)
+    assert len(model.shown) == 3
+    for messages in model.shown:
+        kinds = [block["type"] for block in messages[-1].content]
+        assert kinds.count("image") == 2
+
+
 def test_a_model_that_always_takes_the_first_place_gets_no_vote() -> None:
     told = result("A", lambda messages: call("answer", text="A")).to_json()
     assert told["answer"] == "A" and told["confidence"] is None

@@ -193,6 +193,27 @@ def test_a_number_needs_a_region_or_the_question() -> None:
     assert not answer("Yes, larger than 99 mm.", "Is it larger than 99 mm?").answer.abstained
 
 
+def test_a_claim_on_another_slice_and_its_opposite_are_asked_there() -> None:
+    replies = [
+        call("slice", index=3),
+        call("ground", phrase="left kidney", view="V1"),
+        call("answer", text="There.", claims=[claim("The left kidney is on the patient's left.", "E1")]),
+        *("Yes", "Yes", "Yes"),
+    ]
+    model = ScriptedModel(replies=replies)
+    agent = Agent(
+        model,
+        grounder=FakeGrounder({"left kidney": KIDNEY}),
+        profile=profile_for("qwen3-vl"),
+        checks="full",
+    )
+    result = agent.ask(ct_volume(side=200), "Where is the kidney?")
+    first, second = (str(messages[-1].text) for messages in model.shown[-2:])
+    assert "slice 3" in first and "patient's left" in first
+    assert "slice 3" in second and "patient's right" in second
+    assert "affirmed the opposite" in str(result.answer.claims[0].refuted)
+
+
 def test_a_claim_of_absence_in_other_words_of_json_is_remembered_as_such() -> None:
     gone = {"text": "The spleen.", "present": "false"}
     replies = [
