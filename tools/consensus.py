@@ -14,17 +14,20 @@ from dataclasses import dataclass
 
 from foveate.tools.semsam.words import OPPOSITES
 
-_WORD = re.compile(r"[a-z]+|\d+(?:\.\d+)?")
+_WORD = re.compile(r"[a-z]+|(?<![\w.])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?")
+_PARTICLE = re.compile(r"^\s*(?:yes|no)\b\s*[.,;:!–-]\s*(?=\w)")
+_CONTRACTED = re.compile(r"n['’]t\b")
 _TURNING = frozenset(word for pair in OPPOSITES for word in pair) - {"with"}
 _SAME = {"bigger": "larger", "greater": "larger", "higher": "above", "over": "above", "upper": "above"}
 _SAME |= {"lower": "below", "under": "below", "cranial": "superior", "caudal": "inferior"}
 _SAME |= {"ventral": "anterior", "dorsal": "posterior"}
-_NOT = frozenset(("not", "no", "none", "never", "neither", "nor", "cannot", "isn", "doesn", "don", "aren"))
+# "nor" goes with "neither", and says nothing more
+_NOT = frozenset(("not", "no", "none", "never", "neither", "cannot", "nothing", "nobody", "nowhere"))
 _IDLE = frozenset(
     re.findall(
         r"\w+",
         "a an the is are was were be it its this that there here of to in on at and or as by from for side"
-        " image patient slice s t lies lie located seen visible shown shows appears which answer",
+        " image patient slice s lies lie located seen visible shown shows appears which answer does do nor",
     )
 )
 
@@ -39,13 +42,15 @@ class Group:
 
 def meaning(text: str) -> tuple[bool, tuple[str, ...], tuple[str, ...], frozenset[str]]:
     """(denied, directions, numbers, the other words): answers for which all are equal mean the same."""
-    words = _WORD.findall(text.lower())
+    lowered = _CONTRACTED.sub(" not", text.lower().replace("can't", "cannot").replace("can’t", "cannot"))
+    # "No, there is no nodule" denies once: a "no" that answers is no second denial of what it introduces
+    particle = _PARTICLE.match(lowered)
+    words = _WORD.findall(lowered[particle.end() :] if particle else lowered)
     denied = sum(word in _NOT for word in words) % 2 == 1
+    denied |= particle is not None and particle[0].split()[0].startswith("no")
     turning = tuple(_SAME.get(w, w) for w in words if w in _TURNING and w not in _NOT and w != "yes")
-    numbers = tuple(f"{float(word):.3g}" for word in words if word[0].isdigit())
-    rest = frozenset(
-        w for w in words if w not in _TURNING | _NOT | _IDLE and not w[0].isdigit() and w not in _SAME
-    )
+    numbers = tuple(f"{float(word):.3g}" for word in words if word[-1].isdigit())
+    rest = frozenset(w for w in words if w not in _TURNING | _NOT | _IDLE and not w[-1].isdigit())
     return denied, turning, numbers, rest
 
 

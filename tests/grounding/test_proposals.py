@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from foveate.tools.grounding.boxes import corners_of, suppressed
+from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.fusion import overlap
 from foveate.tools.grounding.proposals import heat_scores, heat_sums, merged, similarity
 
@@ -72,6 +73,20 @@ def test_bbm_by_hand() -> None:
     s = similarity(first, second)
     out = s * (1 - s) * (first + second + first * second) + (1 - s) ** 2 * second + s**2 * first
     np.testing.assert_allclose(merged(first, second, "bbm"), out / out.max(), atol=1e-6)
+
+
+@given(HEATS, HEATS, st.floats(0.1, 0.9))
+def test_similarity_is_of_scaled_maps(first: np.ndarray, second: np.ndarray, level: float) -> None:
+    """What a merge weighs by: a fainter map of the same shape is as similar."""
+    rows, cols = (min(a, b) for a, b in zip(first.shape, second.shape, strict=True))
+    one, other = first[:rows, :cols].astype(np.float64), second[:rows, :cols].astype(np.float64)
+    if min(np.ptp(one), np.ptp(other)) > 1e-3:
+        assert similarity(one * level, other) == pytest.approx(similarity(one, other), abs=1e-3)
+
+
+def test_maps_too_small_to_compare() -> None:
+    with pytest.raises(GrounderError, match="too small"):
+        similarity(np.zeros((2, 9)), np.zeros((2, 9)))
 
 
 BOXES = st.lists(st.tuples(*[st.floats(0, 50)] * 2, *[st.floats(1, 50)] * 2), min_size=1, max_size=8)

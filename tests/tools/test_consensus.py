@@ -21,6 +21,12 @@ answers = st.lists(
         ("Yes, it is larger.", "yes: bigger"),
         ("The nodule is cranial.", "Nodule, superior"),
         ("It isn't visible", "not visible"),
+        ("It wasn't seen.", "not seen"),
+        ("I can't tell", "I cannot tell"),
+        ("No, there is no nodule.", "There is no nodule."),
+        ("No. The nodule is not visible", "no nodule"),
+        ("Neither the liver nor the spleen", "not the liver, the spleen"),
+        ("Nothing.", "None."),
     ],
 )
 def test_the_same_said_otherwise(one: str, other: str) -> None:
@@ -33,6 +39,9 @@ def test_the_same_said_otherwise(one: str, other: str) -> None:
         ("The liver is left of the spleen.", "The liver is right of the spleen."),
         ("The liver is left of the spleen.", "The liver is not left of the spleen."),
         ("Yes.", "No."),
+        ("No, there is no nodule.", "Yes, there is a nodule."),
+        ("Yes, there is no nodule.", "Yes, there is a nodule."),
+        ("-100 HU", "100 HU"),
         ("12 mm", "13 mm"),
         ("The left kidney", "The left lung"),
         ("left and above", "above and left"),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.metrics import structural_similarity
 
+from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.fusion import Boxes, Floats
 
 Heat = npt.NDArray[np.floating[Any]]
@@ -31,8 +32,8 @@ def heat_sums(heat: Heat, boxes: Boxes) -> Floats:
 
 
 def heat_scores(heat: Heat, boxes: Boxes, weights: Sequence[float]) -> Floats:
-    """w · ΣH / √area of each box (GroundVLP, arXiv 2312.15043): between the sum, which favours large boxes,
-    and the mean, which favours small ones."""
+    """w · ΣH / √area of each box (n, 4) in pixels of the map (GroundVLP, arXiv 2312.15043) → (n,): between
+    the sum, which favours large boxes, and the mean, which favours small ones."""
     array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     areas = (array[:, 2:] - array[:, :2]).prod(1)
     return np.asarray(np.asarray(weights, dtype=np.float64) * heat_sums(heat, array) / np.sqrt(areas))
@@ -52,10 +53,14 @@ def merged(first: Heat, second: Heat, how: Merge) -> npt.NDArray[np.float32]:
 
 
 def similarity(first: Heat, second: Heat) -> float:
-    """SSIM of two maps in [0, 1], not below 0; maps smaller than its window are compared by a smaller one."""
-    window = min(SSIM_WINDOW, *first.shape)
-    window -= 1 - window % 2
-    return max(0.0, float(structural_similarity(first, second, win_size=max(3, window), data_range=1.0)))
+    """SSIM of two maps (h, w), each min–max scaled, not below 0: the s of "bbm". Maps smaller than its window
+    are compared by a smaller one; raises GrounderError for maps too small for any."""
+    side = min(SSIM_WINDOW, *first.shape)
+    if side < 3:
+        raise GrounderError(f"Heat maps of {first.shape} are too small to be compared; show a larger view.")
+    window = side - 1 + side % 2
+    m, a = _scaled(first), _scaled(second)
+    return max(0.0, float(structural_similarity(m, a, win_size=window, data_range=1.0)))
 
 
 def _at(sums: Floats, x: Floats, y: Floats) -> Floats:

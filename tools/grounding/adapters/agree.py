@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foveate.tools.grounding.card import Card
-from foveate.tools.grounding.combine import absence, load_parts, report, spent
+from foveate.tools.grounding.combine import absence, load_parts, names_of, report, spent
 from foveate.tools.grounding.diffusion.regions import find_regions
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.proposals import Merge, merged, similarity
+from foveate.tools.grounding.proposals import Heat, Merge, merged, similarity
 from foveate.tools.grounding.protocol import Grounder, Grounding, Region
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
@@ -25,6 +25,7 @@ CARD = Card(
 )
 HOW: tuple[Merge, ...] = ("bbm", "product", "mean")
 MOST, LEAST = 5, 0.2
+"""Regions at most, and the share of the heaviest one's mass that a region needs."""
 
 
 def load(recipe: str, model: str) -> Grounder:
@@ -50,15 +51,17 @@ class Agree:
         return [self._one(view, a, b) for a, b in zip(*both, strict=True)]
 
     def _one(self, view: View, a: Grounding, b: Grounding) -> Grounding:
-        for part, one in ((self.first, a), (self.second, b)):
-            if one.heatmap is None:
-                raise GrounderError(f"The grounder {part.name!r} gives no heat map to merge.")
-        assert a.heatmap is not None and b.heatmap is not None
-        heat = merged(a.heatmap, b.heatmap, self.how)
-        found = {f"1 {self.first.name}": a, f"2 {self.second.name}": b}
+        first, second = self._map(self.first, a), self._map(self.second, b)
+        heat = merged(first, second, self.how)
+        found = dict(zip(names_of((self.first, self.second)), (a, b), strict=True))
         absent, (seconds, passes), detail = absence(found), spent(found), report(found, {})
-        detail["similarity"] = round(similarity(a.heatmap, b.heatmap), 4)
+        detail["similarity"] = round(similarity(first, second), 4)
         drawn = [] if absent else find_regions(heat, "otsu", 0.0, MOST, LEAST)
         regions = tuple(Region(view.frame.box(*d.corners), d.score, a.phrase) for d in drawn)
         best = max((r.score for r in regions), default=0.0)
         return Grounding(a.phrase, regions, "relative", absent, best, None, heat, seconds, passes, detail)
+
+    def _map(self, part: Grounder, one: Grounding) -> Heat:
+        if one.heatmap is None:
+            raise GrounderError(f"The grounder {part.name!r} gives no heat map to merge.")
+        return one.heatmap

@@ -14,7 +14,7 @@ from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.combine import absence, load_parts, report, spent
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.proposals import heat_scores
+from foveate.tools.grounding.proposals import Heat, heat_scores
 from foveate.tools.grounding.protocol import Grounder, Grounding, Region
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
@@ -30,7 +30,8 @@ CARD = Card(
 
 
 def load(recipe: str, model: str) -> Grounder:
-    """The two parts; `keep`: the share of the best score that a box needs; `iou`: of suppression."""
+    """The two parts; `keep`: the share of the best score that a box needs; `iou`: above which the lesser of
+    two boxes is left out; `regions`: what to ask the first part for. Raises GrounderError."""
     told = read_options("score", recipe, keep=0.6, iou=0.5, regions="")
     boxes, heat = load_parts("score", model, 2)
     names = tuple(filter(None, (n.strip() for n in told["regions"].split("/"))))
@@ -51,27 +52,34 @@ class Score:
     def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
         maps = self.heat.ground(view, image, phrases)
         own = self.boxes.ground(view, image, self.names or phrases)
-        shared = tuple(r for one in own for r in one.regions)
-        return [self._one(m, own[0 if self.names else i], shared) for i, m in enumerate(maps)]
+        if self.names:
+            regions = tuple(r for one in own for r in one.regions)
+            # the anatomy is asked once for all phrases: the first of them bears what it cost
+            return [self._one(m, regions, m.absent, own if i == 0 else ()) for i, m in enumerate(maps)]
+        both = zip(maps, own, strict=True)
+        return [self._one(m, one.regions, absence({"boxes": one, "heat": m}), (one,)) for m, one in both]
 
-    def _one(self, heat: Grounding, own: Grounding, shared: tuple[Region, ...]) -> Grounding:
+    def _one(
+        self, heat: Grounding, proposals: Sequence[Region], absent: bool | None, asked: Sequence[Grounding]
+    ) -> Grounding:
+        """`asked`: what the first part said and is counted with this phrase."""
         if heat.heatmap is None:
             raise GrounderError(f"The grounder {self.heat.name!r} gives no heat map to score boxes with.")
-        found = {self.boxes.name: own, f"{self.heat.name} (heat)": heat}
-        absent = heat.absent if self.names else absence(found)
+        told = [f"{self.boxes.name} ({one.phrase})" if self.names else self.boxes.name for one in asked]
+        found = dict(zip(told, asked, strict=True)) | {f"{self.heat.name} (heat)": heat}
         (seconds, passes), detail = spent(found), report(found, {})
-        regions = () if absent else self._ranked(heat, shared if self.names else own.regions)
+        regions = () if absent else self._ranked(heat.heatmap, proposals)
         best = regions[0].score if regions else 0.0
         return Grounding(
             heat.phrase, regions, "relative", absent, best, None, heat.heatmap, seconds, passes, detail
         )
 
-    def _ranked(self, heat: Grounding, proposals: Sequence[Region]) -> tuple[Region, ...]:
+    def _ranked(self, heat: Heat, proposals: Sequence[Region]) -> tuple[Region, ...]:
         """The best and those near it, scores as shares of the best; none where the map is cold."""
-        if not proposals or heat.heatmap is None:
+        if not proposals:
             return ()
         boxes = [r.box.as_tuple() for r in proposals]
-        scores = heat_scores(heat.heatmap, boxes, [r.score for r in proposals])
+        scores = heat_scores(heat, boxes, [r.score for r in proposals])
         top = float(scores.max())
         kept = suppressed(boxes, scores.tolist(), self.iou) if top > 0 else []
         shares = {i: float(scores[i]) / top for i in kept}
