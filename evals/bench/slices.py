@@ -120,9 +120,12 @@ def report(found: Mapping[str, Chosen | None], there: Sequence[str], missing: Se
         )
         lines.append(f"{name:<24}{told}")
     seen = [one for one in (found[name] for name in there) if one is not None]
+    some = [one for one in seen if one.on < max(each.on for each in seen)]
     values = {
         "chosen slices that show it": [0.0 if (o := found[n]) is None else o.right for n in there],
         "evenly spaced ones that do": [one.even for one in seen],
+        "chosen, of what is on some slices only": [one.right for one in some],
+        "evenly spaced, of the same": [one.even for one in some],
         "IoU on chosen slices": [0.0 if (o := found[n]) is None else o.iou for n in there],
         "its largest slice is among them": [float((o := found[n]) is not None and o.largest) for n in there],
         "not there, and told absent": [float(found[name] is None) for name in missing],
@@ -130,7 +133,7 @@ def report(found: Mapping[str, Chosen | None], there: Sequence[str], missing: Se
     for label, numbers in values.items():
         if numbers:
             mean = bootstrap_mean(numbers)
-            lines.append(f"{label:<34}{mean.estimate:.3f} [{mean.low:.3f}, {mean.high:.3f}] n={len(numbers)}")
+            lines.append(f"{label:<40}{mean.estimate:.3f} [{mean.low:.3f}, {mean.high:.3f}] n={len(numbers)}")
     if seen:
         passes, seconds = (
             float(np.median(x)) for x in zip(*((o.passes, o.seconds) for o in seen), strict=True)

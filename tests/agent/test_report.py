@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from foveate.agent.models.profiles import profile_for
 from foveate.agent.report import report_from, report_of
 from foveate.agent.run import Agent
-from foveate.tools.imaging.views import flip_rotate, overview
+from foveate.tools.grounding.protocol import Grounding
+from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.views import View, flip_rotate, overview
 
 from .scripted import FakeGrounder, ScriptedModel, call, ct_volume
 
@@ -80,6 +84,20 @@ def test_a_grounder_that_only_ranks_bears_no_denial_out() -> None:
     ).findings
     assert liver.supported and liver.why is None
     assert not nodule.supported and nodule.why is not None and "only ranks" in nodule.why
+
+
+def test_a_phrase_that_the_grounder_does_not_know_is_said() -> None:
+    class Detector(FakeGrounder):
+        def ground(self, view: View, image: SourceImage, phrases: Sequence[str]) -> list[Grounding]:
+            told = {"reason": "'spleen' is no class of this detector; it has: liver."}
+            found = super().ground(view, image, phrases)
+            return [one if one.regions else replace(one, absent=None, detail=told) for one in found]
+
+    image = ct_volume(side=200)
+    view, words = overview(image, 200), "The liver is large. The spleen is small."
+    liver, spleen = report_from(words, Detector({"liver": LIVER}), view, image).findings
+    assert liver.supported and not spleen.supported
+    assert spleen.why == "'spleen' is no class of this detector; it has: liver."
 
 
 def test_words_without_a_sentence_are_refused() -> None:

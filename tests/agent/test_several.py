@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 
 from foveate.agent.models.profiles import profile_for
 from foveate.agent.result import Result
 from foveate.agent.run import Agent
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.open import open_image
 
 from .scripted import ScriptedModel, call, ct_volume
 
@@ -43,6 +47,17 @@ def test_what_is_not_compared_is_one_line_and_an_abstention(
     [step, *_] = result.steps
     assert not step.ok and step.error is not None and why in step.error and "\n" not in step.error
     assert "aaa" not in str(result.to_json()) and result.answer.abstained and not result.answer.evidence
+
+
+def test_two_files_of_two_patients_are_not_compared_and_neither_is_named(tmp_path: Path) -> None:
+    for name in ("ANNA", "BERTA"):
+        file = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+        file.PatientID, file.PatientName = f"SECRET-{name}", f"SECRET^{name}"
+        file.PixelData = np.roll(file.pixel_array, len(name), 1).tobytes()
+        file.save_as(tmp_path / f"{name[0]}.dcm")
+    result = asked("compare", *(open_image(tmp_path / f"{letter}.dcm") for letter in "AB"))
+    assert "the two images are of different patients" in str(result.steps[0].error)
+    assert "SECRET" not in str(result.trace()) and "BERTA" not in str(result.trace())
 
 
 @pytest.mark.parametrize("tool", ["compare", "match", "transfer"])

@@ -90,7 +90,7 @@ def test_what_shows_nothing_is_rejected_with_its_reason() -> None:
 
 @pytest.mark.parametrize(
     ("name", "level"),
-    [("gaussian_blur", 65.0), ("impulse_noise", 0.5), ("brightness_down", 0.005)],
+    [("gaussian_blur", 65.0), ("impulse_noise", 0.8), ("brightness_down", 0.005)],
 )
 def test_what_leaves_nothing_to_read_is_rejected(name: str, level: float) -> None:
     ruined = replace(CORRUPTIONS[name], levels=(level,))(shown(DEMO / "liver_spleen.nii.gz") / 255, 1)

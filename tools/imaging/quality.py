@@ -49,7 +49,7 @@ LIMITS: Mapping[str, Limit] = {
     "contrast": Limit(0.35, 0.02, below=True),
     "blur": Limit(0.45, 0.92),
     "noise": Limit(0.06, 0.26),
-    "impulses": Limit(0.01, 0.2),
+    "impulses": Limit(0.01, 0.3),
     "blockiness": Limit(1.6, None),
     "repeats": Limit(0.45, None),
     "clipping": Limit(0.25, 0.9),
