@@ -168,6 +168,10 @@ def show(records: list[dict[str, Any]]) -> None:
         print("The scores only rank places in this picture: they cannot say that something is absent.")
 
 
+LISTED_WIDTH = 170
+"""Columns of the listing where the output is no terminal."""
+
+
 def run_grounders(as_json: bool) -> None:
     """Print what --grounder takes, and the segmenters that it may name, with what each needs."""
     from foveate.tools.grounding.registry import cards, segmenter_cards
@@ -179,21 +183,39 @@ def run_grounders(as_json: bool) -> None:
         }
     if as_json:
         print_json(told)
-        return
+    else:
+        show_cards(told)
+
+
+def show_cards(told: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """One row each: how to write it, what it is, size, licence, the convention of its boxes, what it needs."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    console = Console(width=None if sys.stdout.isatty() else LISTED_WIDTH, highlight=False)
     for what, records in told.items():
-        print(f"{what}, to be written as")
+        columns = [Column(what, no_wrap=True), Column("written as, what it is", ratio=4, overflow="fold")]
+        columns += [
+            Column(head, ratio=3, overflow="fold") for head in ("size, licence", "its own boxes", "here")
+        ]
+        table = Table(*columns, box=None, header_style="dim", pad_edge=False, padding=(0, 2, 1, 0))
         for name, record in records.items():
-            print(f"  {name:<16}{record['line']}", record["spec"], sep=f"\n{'':18}")
-            print(f"{'':18}{record['size']}; {record['licence']}; boxes: {record['boxes']}")
-            print(f"{'':18}{record['state']}")
+            pairs = (("spec", "line"), ("size", "licence"), ("boxes",), ("state",))
+            cells = ("\n".join(record[key] for key in keys) for keys in pairs)
+            table.add_row(name, *map(escape, cells))
+        console.print(table)
+        print()
+    print("Weights that are not here are fetched by their hub id, or named as a local folder.")
 
 
 def card_record(name: str, card: Card) -> dict[str, Any]:
     """One grounder or segmenter, as `grounders --json` tells it."""
-    missing, local = card.missing(), card.local()
-    state = f"needs {', '.join(missing)}" if missing else "installed"
+    missing, local, install = card.missing(), card.local(), card.how()
+    state = f"needs {', '.join(missing)}: {install}" if missing else "installed"
     if card.needs_weights():
-        state += f", weights here: {', '.join(local)}" if local else ", no weights here"
+        usual = f", such as {card.usual[0]}" if card.usual else ""
+        state += f"\nweights: {', '.join(local)}" if local else f"\nno weights here{usual}"
     return {
         "line": card.line,
         "kind": card.kind,
@@ -204,6 +226,7 @@ def card_record(name: str, card: Card) -> dict[str, Any]:
         "usual": list(card.usual),
         "installed": not missing,
         "missing": list(missing),
+        "install": install,
         "weights": list(local),
         "state": state,
     }

@@ -36,8 +36,8 @@ from foveate.tools.imaging.views import View
 
 CARD = Card(
     line="a vision-language model asked for boxes in its family's own form; says where, not whether",
-    licence="the model's",
-    size="the model's",
+    licence="see the model card",
+    size="any",
     boxes="declared by the model's profile (agent/models/families.py)",
     usual=("MedSG-Bench/MedSeq-Grounder", "GD-ML/UniVG-R1", "Qwen/Qwen3-VL-4B-Instruct"),
     embedded="vlm",

@@ -22,5 +22,6 @@ def test_grounders_are_told_with_what_they_need(foveate: Foveate) -> None:
     assert {"pocket", "diffusion", "vlm", "fuse"} <= set(told["grounders"]) and "sam" in told["segmenters"]
     for record in [*told["grounders"].values(), *told["segmenters"].values()]:
         assert all(record[key] for key in ("line", "licence", "size", "boxes", "spec"))
-        assert record["line"] in text and record["installed"] is (not record["missing"])
+        assert record["installed"] is (not record["missing"]) is (record["install"] == "")
+        assert record["spec"] in text and all(word in text for word in record["line"].split())
     assert "embedded" in told["grounders"]["pocket"]["weights"]

@@ -99,7 +99,7 @@ class MapFinder:
         seen = heat[top : inside[3], left : inside[2]]
         found = find_regions(seen, "otsu" if cut is None else "fixed", cut or 0.0, MOST, LEAST)
         best = float(scaled.max()) if cut is not None else max((f.score for f in found), default=0.0)
-        boxes, absent = [shifted(f, left, top) for f in found], None if cut is None else best < cut
+        boxes, absent = [shifted(f, left, top) for f in found], None if cut is None else best <= cut
         boxes = [] if absent else boxes
         detail = {"field": [round(edge, 2) for edge in field]}
         scores = [f.score for f in found][: len(boxes)]

@@ -165,15 +165,16 @@ class Patches(nn.Module):
 
 
 class Words(nn.Module):
-    """Its text engine: the vector that a black patch has, turned round."""
+    """Its text model: the vector that a black patch has, turned round."""
 
     def __init__(self, images: Patches) -> None:
         super().__init__()
         self.images = images
 
-    def get_embeddings_from_prompt(self, prompts: list[str], verbose: bool) -> torch.Tensor:
+    def get_projected_text_embeddings(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        assert ids.shape == mask.shape
         black = self.images.get_patchwise_projected_embeddings(torch.zeros(1, 3, 448, 448), normalize=True)
-        return -black[0, 0, :1].expand(len(prompts), -1)
+        return -black[0, 0, :1].expand(len(ids), -1)
 
 
 def reader(picture: Any) -> torch.Tensor:
@@ -192,7 +193,7 @@ def test_biovils_map_lies_in_the_middle_square() -> None:
     pixels[0, 28:32, 56:60] = 255  # in the view: (72..80, 36..44)
     images, image = Patches(), SourceImage(pixels)
     views = views_of(image)
-    grounder = map_grounder("biovil", Biovil(images, Words(images), reader, 448))
+    grounder = map_grounder("biovil", Biovil(images, Words(images), bert_tokenizer(), reader, 448))
     found = {key: grounder.ground(view, image, ["x"])[0] for key, view in views.items()}
     assert found["plain"].detail["field"] == [33.75, 3.75, 86.25, 56.25]
     for key, view in views.items():
@@ -214,10 +215,13 @@ def test_biovil_says_what_to_install(tmp_path: Path) -> None:
 
 @pytest.mark.torchvision
 @pytest.mark.skipif(find_spec("health_multimodal") is None, reason="hi-ml-multimodal is not installed")
-def test_biovils_real_classes(tmp_path: Path, views: Views, picture: SourceImage) -> None:
+def test_biovils_real_classes(
+    tmp_path: Path, views: Views, picture: SourceImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its own engine says of the same picture in a file what the adapter says of it in memory."""
     from health_multimodal.image.inference_engine import ImageInferenceEngine
     from health_multimodal.image.model.model import ImageModel
+    from health_multimodal.text.inference_engine import TextInferenceEngine
     from health_multimodal.text.model import CXRBertConfig, CXRBertModel, CXRBertTokenizer
     from health_multimodal.vlp.inference_engine import ImageTextInferenceEngine
 
@@ -235,9 +239,17 @@ def test_biovils_real_classes(tmp_path: Path, views: Views, picture: SourceImage
     model: Any = grounder.finder.model  # type: ignore[attr-defined]
     view = views["plain"]
     shown = picture_of(upright(view, picture), picture)
-    ours = model.maps(shown, ["left lung"])[0]
+    with torch.inference_mode():
+        ours = model.maps(shown, ["left lung"])[0]
     shown.convert("L").save(tmp_path / "picture.png")
-    engine = ImageTextInferenceEngine(ImageInferenceEngine(model.images, model.reader), model.text)
+
+    # their text engine calls a method of tokenizers that transformers 5 has no more
+    def encode(self: Any, batch_text_or_text_pairs: list[str], **kwargs: Any) -> Any:
+        return self(batch_text_or_text_pairs, **kwargs)
+
+    monkeypatch.setattr(CXRBertTokenizer, "batch_encode_plus", encode, raising=False)
+    text = TextInferenceEngine(model.tokenizer, model.words)
+    engine = ImageTextInferenceEngine(ImageInferenceEngine(model.images, model.reader), text)
     theirs = engine.get_similarity_map_from_raw_data(tmp_path / "picture.png", "left lung")
     rows, cols = (np.flatnonzero(np.isfinite(theirs).any(axis)) for axis in (1, 0))
     x0, y0, x1, y1 = model.field(*shown.size)

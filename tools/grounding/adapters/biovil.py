@@ -46,24 +46,23 @@ def load(recipe: str, model: str) -> Grounder:
         raise GrounderError(f"'biovil' finds none of {', '.join(IMAGE_MODELS)} in {folder.name!r}.")
     from health_multimodal.image.data.transforms import create_chest_xray_transform_for_inference
     from health_multimodal.image.model.model import ImageModel
-    from health_multimodal.text.inference_engine import TextInferenceEngine
     from health_multimodal.text.model import CXRBertModel, CXRBertTokenizer
 
     kind, crop = IMAGE_MODELS[file.name]
     with quiet(), explained(folder.name, str(folder)):
         images = ImageModel(kind, WIDTH, pretrained_model_path=file).eval()
-        words = CXRBertModel.from_pretrained(folder).eval()
-        text = TextInferenceEngine(CXRBertTokenizer.from_pretrained(folder), words)
+        words, reads = CXRBertModel.from_pretrained(folder), CXRBertTokenizer.from_pretrained(folder)
     reader = create_chest_xray_transform_for_inference(SHORT, crop)
-    return map_grounder(f"biovil@{folder.name}", Biovil(images, text, reader, crop))
+    return map_grounder(f"biovil@{folder.name}", Biovil(images, words.eval(), reads, reader, crop))
 
 
 @dataclass(frozen=True)
 class Biovil:
-    """Their package's image model, text engine and transform, which cuts out the middle."""
+    """Their image and text model, tokenizer and transform, which cuts out the middle."""
 
     images: Any
-    text: Any
+    words: Any
+    tokenizer: Any
     reader: Any
     crop: int
     fixed_scale: float | None = None
@@ -71,7 +70,8 @@ class Biovil:
     def maps(self, picture: Image, phrases: Sequence[str]) -> npt.NDArray[Any]:
         pixels = self.reader(picture.convert("L"))
         patches = self.images.get_patchwise_projected_embeddings(pixels[None], normalize=True)[0]
-        words = self.text.get_embeddings_from_prompt(list(phrases), verbose=False)
+        ids = self.tokenizer(list(phrases), padding=True, return_tensors="pt")
+        words = self.words.get_projected_text_embeddings(ids["input_ids"], ids["attention_mask"])
         cosine = (patches @ words.T).permute(2, 0, 1).float().cpu()
         return np.stack([gaussian_filter(one, SIGMA) for one in cosine.numpy()])
 

@@ -24,7 +24,7 @@ from foveate.tools.grounding.similarity import field_of, map_grounder
 
 CARD = Card(
     line="similarity of patches and phrase in a CLIP or SigLIP model; a relative map: where, not whether",
-    licence="MIT (CLIP), Apache-2.0 (SigLIP)",
+    licence="MIT (CLIP), Apache-2.0 (SigLIP); of others see the model card",
     size="0.15 to 0.9 B",
     boxes="patches of the centre square (CLIP) or of the whole picture (SigLIP)",
     usual=("openai/clip-vit-base-patch16", "google/siglip-base-patch16-224"),

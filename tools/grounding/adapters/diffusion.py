@@ -13,7 +13,7 @@ from foveate.tools.grounding.protocol import Grounder
 
 CARD = Card(
     line="cross-attention of a text-conditioned diffusion model; a relative map: where, not whether",
-    licence="Apache-2.0 (embedded); of others see their pages",
+    licence="Apache-2.0 (embedded); of others see the model card",
     size="7 M (embedded); Stable Diffusion 1 B",
     boxes="components of the heat map over the letterboxed or cropped view",
     usual=("FelixNuetzel/cxr_bert_ldm",),

@@ -23,7 +23,7 @@ from foveate.tools.knowledge.rewrite import caption
 
 CARD = Card(
     line="Florence-2, with AG-KD and K2Sight: writes location tokens; says where, not whether",
-    licence="MIT (Florence-2); AG-KD, K2Sight: see their pages",
+    licence="MIT (Florence-2); AG-KD, K2Sight: see the model card",
     size="0.23 to 0.77 B",
     boxes="<loc_i>, i of 1000: the middle of bin i of the picture's width or height",
     usual=("florence-community/Florence-2-base", "florence-community/Florence-2-base-ft"),

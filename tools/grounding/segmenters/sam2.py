@@ -1,4 +1,4 @@
-"""SAM 2 (arXiv 2408.00714) on single pictures, with MedSAM2 checkpoints of its class: "sam2@MODEL".
+"""SAM 2 (arXiv 2408.00714) on single pictures, and fine-tunes such as MedSAM2 in its class: "sam2@MODEL".
 
 transformers' own processor for SAM 2 needs torchvision; what it does to a picture is little and done here:
 both sides to the model's size, and ImageNet's mean and standard deviation.
@@ -20,7 +20,7 @@ from foveate.tools.grounding.segmenters.picture import Masked, PictureSegmenter,
 from foveate.tools.grounding.segmenters.protocol import Segmenter
 
 CARD = Card(
-    line="SAM 2 and MedSAM2, on single pictures: a box or a point to a mask",
+    line="SAM 2 on single pictures, and fine-tunes in its class: a box or a point to a mask",
     licence="Apache-2.0",
     size="0.04 to 0.22 B",
     boxes="pixels of the picture resized to a square of 1024, aspect not kept",
