@@ -2,7 +2,7 @@
 
 The labels decide what is true and where the evidence is; a false claim has the wrong side, the wrong size,
 the opposite relation, a structure that the slice does not show (on a box of its own place or of something
-else), or one that it shows, on another's box. Knows no check.
+else), or one that it shows, on another's box. A loose box is a true claim's own, drawn badly. Knows no check.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from foveate.pocket.data import load_patient
 from foveate.pocket.scores import iou
 from foveate.pocket.spatial import RELATIONS, SIDE_SHARE, holds
 
-KINDS = ("structure", "side", "size", "relation", "box")
+KINDS = ("structure", "side", "size", "relation", "box", "loose")
 Corners = tuple[float, float, float, float]
 APART = 0.05
 """Boxes that overlap less are of different things."""
 TIMES = (0.4, 0.6, 1.6, 2.5)
 """What a false size is of the true one."""
+LOOSE = 0.25
+"""How far each edge of a loose box may be off, in sides of the box."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def planted(patient: str, slice_index: int, each: int = 4, kinds: Sequence[str] 
     rng = np.random.default_rng((ord(patient), slice_index))
     here = {s.name: box for s in single_structures() if (box := box_of(patient, slice_index, s.name))}
     made: list[Planted] = []
-    makers = (_structures, _sides, _sizes, _relations, _boxes)
+    makers = (_structures, _sides, _sizes, _relations, _boxes, _loose)
     for kind, maker in zip(KINDS, makers, strict=True):
         if kind not in kinds:
             continue
@@ -106,6 +108,15 @@ def _boxes(rng: np.random.Generator, patient: str, index: int, here: Here) -> It
         apart = [box for other, box in here.items() if other != name and iou(own, box) < APART]
         if apart:
             yield _worded(rng, "present", a=name), [apart[int(rng.integers(len(apart)))]], False
+
+
+def _loose(rng: np.random.Generator, patient: str, index: int, here: Here) -> Iterator[Row]:
+    """What is here on a box that somebody drew badly."""
+    _, rows, columns = load_patient(patient).hu.shape
+    for name, (x0, y0, x1, y1) in here.items():
+        off = rng.uniform(-LOOSE, LOOSE, 4) * np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
+        box = np.clip(np.array([x0, y0, x1, y1]) + off, 0, [columns, rows, columns, rows])
+        yield _worded(rng, "present", a=name), [[float(edge) for edge in box]], True
 
 
 def _bare(name: str) -> str:

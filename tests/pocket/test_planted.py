@@ -8,6 +8,7 @@ import pytest
 from foveate.pocket import asked, planted
 from foveate.pocket.anatomy import part_ids, structure
 from foveate.pocket.data import Patient
+from foveate.pocket.scores import iou
 from foveate.tools.checks.geometry import verify
 from foveate.tools.evidence import seen_at
 from foveate.tools.imaging.views import overview
@@ -42,3 +43,12 @@ def test_geometry_agrees_with_what_the_labels_say(patient: Patient) -> None:
             assert (False not in told) is claim.true, claim.text
         elif claim.true:
             assert False not in told, claim.text
+
+
+def test_a_loose_box_still_lies_on_its_structure(patient: Patient) -> None:
+    loose = planted.planted("C", 0, each=20, kinds=("loose",))
+    assert len(loose) == 5 and all(claim.true for claim in loose)
+    exact = [row.boxes[0] for row in planted.planted("C", 0, each=20, kinds=("structure",)) if row.true]
+    for claim in loose:
+        best = max(iou(claim.boxes[0], box) for box in exact)
+        assert 0.25 < best < 1
