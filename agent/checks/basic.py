@@ -19,6 +19,11 @@ from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
 Images = Callable[[str], SourceImage]
+_DENIAL = re.compile(
+    r"\W*(?:no|not|without|there\s+(?:is|are|was|were)\s+(?:no|not)|i\s+(?:see|find|found|saw)\s+no"
+    r"|(?:[a-z]+\s+){1,3}(?:shows?|has|have)\s+no)\b"
+)
+"""A sentence of what is not there: its sides and numbers are nobody's."""
 
 
 def geometry_of(claim: Claim, evidence: Mapping[str, Evidence], image_of: Images) -> list[Verdict]:
@@ -39,7 +44,7 @@ def prose_fault(
     if answer.abstained:
         return None
     for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z])", answer.text):
-        if re.match(r"\W*(?:no|not)\b", sentence.lower()):
+        if _DENIAL.match(sentence.lower()):
             continue
         if answer.evidence:
             fault = _cited_fault(sentence, answer.evidence, image_of)

@@ -191,6 +191,8 @@ def test_a_number_needs_a_region_or_the_question() -> None:
     assert made_up.answer.abstained and "99 mm, which no tool measured" in made_up.answer.text
     assert not answer("The kidney is 60 mm long.", "How long is it?").answer.abstained
     assert not answer("Yes, larger than 99 mm.", "Is it larger than 99 mm?").answer.abstained
+    for denial in ("There is no nodule larger than 3 mm.", "The left lung shows no nodule of 3 mm."):
+        assert not answer(denial, "Are there nodules?").answer.abstained
 
 
 def test_a_claim_on_another_slice_and_its_opposite_are_asked_there() -> None:
