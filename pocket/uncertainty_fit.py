@@ -30,10 +30,8 @@ def iou_of(case: Case, how: str = SURE) -> float:
 
 def calibrated(cases: Sequence[Case], names: Sequence[str]) -> Calibration:
     """The calibration of grounders of these names. Cases without any box have no part: none is given."""
-    given = [case for case in cases if case.boxes[SURE] is not None]
-    keys = list(FEATURES)
-    x = np.array([[case.features[key] for key in keys] for case in given])
-    hit = np.array([iou_of(case) >= HIT for case in given])
+    given, keys = with_box(cases), FEATURES
+    x, hit = table_of(given, keys)
     tested = left_out(x, hit, [case.block for case in given])
     weights = fitted(x, hit)
     return Calibration(
@@ -47,6 +45,24 @@ def calibrated(cases: Sequence[Case], names: Sequence[str]) -> Calibration:
         brier=round(brier_score(tested, hit), 4),
         command=COMMAND,
     )
+
+
+def with_box(cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if case.boxes[SURE] is not None]
+
+
+def table_of(cases: Sequence[Case], keys: Sequence[str]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """What the regression reads, (n, keys), and whether each box is a hit, (n,)."""
+    x = np.array([[case.features[key] for key in keys] for case in cases])
+    return x, np.array([iou_of(case) >= HIT for case in cases])
+
+
+def worth(fit: Sequence[Case], other: Sequence[Case], keys: Sequence[str]) -> tuple[float, float]:
+    """AUROC for misses of a regression that reads `keys` alone: on left-out blocks of `fit`, and on `other`."""
+    fit, other = with_box(fit), with_box(other)
+    (x, hit), (z, there) = table_of(fit, keys), table_of(other, keys)
+    tested = left_out(x, hit, [case.block for case in fit])
+    return auroc(1 - tested, ~hit), auroc(1 - probability(z, fitted(x, hit)), ~there)
 
 
 def left_out(x: Floats, hit: npt.NDArray[np.bool_], blocks: Sequence[str]) -> Floats:

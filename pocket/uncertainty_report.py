@@ -53,8 +53,9 @@ def main() -> None:
         parser.error("there is no calibration of these weights; run with --calibrate first")
     on_c: list[Case] = cases(c_jobs(told.every), grounders, kept)
     nodule = cases(nodule_jobs(), grounders, kept)
+    held_out = cases(held_out_jobs(), grounders, kept)
     (HERE / "uncertainty_risk.svg").write_text(risk_picture(on_c, calibration))
-    (HERE / "UNCERTAINTY.md").write_text(report_text(on_c, nodule, calibration, told.every))
+    (HERE / "UNCERTAINTY.md").write_text(report_text(on_c, nodule, held_out, calibration, told.every))
     print("pocket/UNCERTAINTY.md")
 
 

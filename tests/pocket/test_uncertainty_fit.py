@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from foveate.pocket.uncertainty_cases import SURE, Case
-from foveate.pocket.uncertainty_fit import calibrated, fitted, iou_of, left_out, probability
+from foveate.pocket.uncertainty_fit import calibrated, fitted, iou_of, left_out, probability, worth
 from foveate.pocket.uncertainty_tables import report_text, risk_picture
 
 RNG = np.random.default_rng(0)
@@ -58,9 +58,11 @@ def test_a_calibration_of_cases_tells_misses() -> None:
 def test_the_report_counts_what_has_no_box_as_missed() -> None:
     cases = made()
     one = calibrated(cases, ["pocket", "other"])
-    text = report_text(cases, cases[:2], one, 1)
+    text = report_text(cases, cases[:2], cases, one, 1)
     lost = np.mean([iou_of(case) < 0.5 for case in cases])
     assert f"| risk at 100% coverage | {lost:.3f} |" in text and "3 had no hypothesis with a box" in text
     assert "`diffusion` | 1.000" in text  # the better of the two alone
+    alone = worth(cases, cases, ["steady"])  # the same for all cases: worth nothing
+    assert f"| steadiness alone (steady) | {alone[0]:.2f} | 0.50 |" in text
     picture = risk_picture(cases, one)
     assert picture.startswith("<svg xmlns") and picture.count("<style>") == 1 and "1 - steadiness" in picture
