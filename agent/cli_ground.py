@@ -188,14 +188,14 @@ def run_grounders(as_json: bool) -> None:
 
 
 def show_cards(told: dict[str, dict[str, dict[str, Any]]]) -> None:
-    """One row each: how to write it, what it is, size, licence, the convention of its boxes, what it needs."""
+    """One row each: how to write it, what it is, size, licence, its box convention, what it needs."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
 
     console = Console(width=None if sys.stdout.isatty() else LISTED_WIDTH, highlight=False)
     for what, records in told.items():
-        columns = [Column(what, no_wrap=True), Column("written as, what it is", ratio=4, overflow="fold")]
+        columns = [Column(what, no_wrap=True), Column("written as, what it is", ratio=5, overflow="fold")]
         columns += [
             Column(head, ratio=3, overflow="fold") for head in ("size, licence", "its own boxes", "here")
         ]
