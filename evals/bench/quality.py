@@ -88,7 +88,7 @@ def spread(of: Sequence[Picture], most: int) -> list[Picture]:
 def shares(found: Sequence[Judged]) -> dict[str, float]:
     """Of each verdict."""
     verdicts = [one.quality.verdict for one in found]
-    return {name: verdicts.count(name) / len(verdicts) for name in ("good", "usable", "reject")}  # type: ignore[arg-type]
+    return {name: verdicts.count(name) / len(verdicts) for name in ("good", "usable", "reject")}
 
 
 def clean_lines(found: Sequence[Judged]) -> list[str]:

@@ -26,7 +26,9 @@ from foveate.tools.context import ToolContext, ToolError
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import overview
-from foveate.tools.multi.transfer import transfer
+from foveate.tools.multi.planes import pair_of_planes, plane_of
+from foveate.tools.multi.registration import register
+from foveate.tools.multi.transfer import AGREES_ACROSS, transfer
 
 BENDS_MM = (0.0, 3.0, 6.0)
 """The largest displacement of the deformation, one arm each."""
@@ -126,18 +128,17 @@ def _context(
     return ToolContext(store, views), None, frame.from_source(frame.source.box(*box)).as_tuple(), "V1", "V0"
 
 
-def strangers(of: Sequence[LabelledVolume], count: int) -> tuple[int, int]:
-    """(refused, tried): slices of each volume against those of the next one in another modality."""
-    refused = tried = 0
+def strangers(of: Sequence[LabelledVolume], count: int) -> list[float]:
+    """Agreements that `transfer` would judge, of slices of each volume with those of the next one in another
+    modality: what should be refused."""
+    found = []
     for mine, theirs in zip(of, [*of[1:], of[0]], strict=True):
         for i, j in zip(spread(mine, count), spread(theirs, count), strict=True):
             labels = theirs.slice_labels("axial", j).astype(np.int64)
             other = second(first(theirs, j), labels, 0.0, np.random.default_rng([i, j]))
-            source = box_of(mine.slice_labels("axial", i) > 0)
-            if source is not None:
-                tried += 1
-                refused += _by_tool(first(mine, i), other.image, source, source)[0] is None
-    return refused, tried
+            planes = pair_of_planes(plane_of(first(mine, i), "axial", 0), plane_of(other.image, "axial", 0))
+            found.append(register(*planes, "rigid", across=True).agreement)
+    return found
 
 
 def spread(volume: LabelledVolume, count: int) -> list[int]:
@@ -145,7 +146,7 @@ def spread(volume: LabelledVolume, count: int) -> list[int]:
     return [int(index) for index in np.linspace(0, volume.image.n_slices - 1, count + 2)[1:-1]]
 
 
-def report(found: Sequence[Carried], stranger: tuple[int, int]) -> list[str]:
+def report(found: Sequence[Carried], stranger: Sequence[float]) -> list[str]:
     """The lines that are printed; intervals resample slices."""
     lines = []
     for bend in sorted({one.bend for one in found}):
@@ -165,8 +166,11 @@ def report(found: Sequence[Carried], stranger: tuple[int, int]) -> list[str]:
                     f"{np.percentile(errors, 90):.1f}; told {np.median(spreads):.1f} in the median, "
                     f"at least the error in {np.mean(spreads >= errors):.0%}"
                 )
-            lines.append(f"  refused {sum(one.error is None for one in here)}")
-    return [*lines, f"slices of two patients: refused {stranger[0]} of {stranger[1]}"]
+            agreed = [one.agreement for one in here if one.agreement is not None]
+            lines.append(f"  refused {len(here) - len(agreed)}; agreement at least {min(agreed):.3f}")
+    refused = sum(value < AGREES_ACROSS for value in stranger)
+    spread_of = f"agreement {min(stranger):.3f} to {max(stranger):.3f}"
+    return [*lines, f"slices of two patients: refused {refused} of {len(stranger)}; {spread_of}"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -48,7 +48,7 @@ LIMITS: Mapping[str, Limit] = {
     "resolution": Limit(48, 16, below=True),
     "contrast": Limit(0.35, 0.02, below=True),
     "blur": Limit(0.45, 0.92),
-    "noise": Limit(0.06, 0.26),
+    "noise": Limit(0.06, 0.28),
     "impulses": Limit(0.01, 0.3),
     "blockiness": Limit(1.6, None),
     "repeats": Limit(0.45, None),
