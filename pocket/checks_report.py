@@ -164,9 +164,10 @@ def _of_the_model() -> list[str]:
     ]
 
 
-def calibrated(every: int, each: int, crops: int, command: str) -> str:
-    """trust.toml, measured; the model, which is slow, is asked on fewer slices than the grounder."""
-    slices = [(name, i) for name, first, last in HELD_OUT for i in range(first, last + 1)][::every]
+def calibrated(each: int, crops: int, command: str) -> str:
+    """trust.toml, measured; the model, which is slow, is asked on every `crops`-th slice, on none with 0.
+    `command` is what measured it."""
+    slices = [(name, i) for name, first, last in HELD_OUT for i in range(first, last + 1)]
     runner = Runner()
     with asked_of(("presence",)):
         scored = measured(runner, slices, each, "full", ASKED)
@@ -179,15 +180,15 @@ def main() -> None:
     """Measures and writes, or calibrates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calibrate", action="store_true")
-    parser.add_argument("--every", type=int, default=1, help="every n-th slice")
+    parser.add_argument("--every", type=int, default=1, help="report on every n-th slice")
     parser.add_argument("--each", type=int, default=4, help="claims of a kind and truth on a slice, at most")
     parser.add_argument("--crops", type=int, default=3, help="ask the model on every n-th held-out slice")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     options = parser.parse_args()
-    command = f"python -m foveate.pocket.checks_report --every {options.every} --each {options.each}"
+    command = "python -m foveate.pocket.checks_report"
     if options.calibrate:
-        command += f" --calibrate --crops {options.crops}"
-        text = calibrated(options.every, options.each, options.crops, command)
+        command += f" --calibrate --each {options.each} --crops {options.crops}"
+        text = calibrated(options.each, options.crops, command)
         print(text)
         if not options.dry:
             TABLE.write_text(text, encoding="utf-8")
@@ -197,7 +198,7 @@ def main() -> None:
     levels: tuple[Level, ...] = ("basic", "full")
     for level in levels:
         results[level] = measured(runner, slices, options.each, level)
-    text = report_text(results, command)
+    text = report_text(results, f"{command} --every {options.every} --each {options.each}")
     print(text)
     if not options.dry:
         REPORT.write_text(text, encoding="utf-8")
