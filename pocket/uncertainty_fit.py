@@ -58,7 +58,7 @@ def table_of(cases: Sequence[Case], keys: Sequence[str]) -> tuple[Floats, npt.ND
 
 
 def worth(fit: Sequence[Case], other: Sequence[Case], keys: Sequence[str]) -> tuple[float, float]:
-    """AUROC for misses of a regression that reads `keys` alone: on left-out blocks of `fit`, and on `other`."""
+    """AUROC for misses of a regression that reads `keys` alone: on left-out blocks of `fit`, on `other`."""
     fit, other = with_box(fit), with_box(other)
     (x, hit), (z, there) = table_of(fit, keys), table_of(other, keys)
     tested = left_out(x, hit, [case.block for case in fit])
