@@ -122,7 +122,7 @@ def quiet() -> Iterator[None]:
     bars, level, hub_level = logging.is_progress_bar_enabled(), logging.get_verbosity(), hub.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    hub.set_verbosity_error()
+    hub.set_verbosity(hub.ERROR)
     try:
         yield
     finally:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +17,8 @@ import torch
 from torch import nn
 
 from foveate.tools.grounding import registry
-from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.registry import load_grounder, load_segmenter, segmenter_cards
-from foveate.tools.grounding.segmenters.picture import Masked, PictureSegmenter, Prompted
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
@@ -26,6 +26,7 @@ from .conftest import views_of
 from .tiny import save_clipseg, save_sam
 
 Views = dict[str, View]
+ROOT = Path(registry.__file__).resolve().parents[2]
 
 
 def test_the_masks_of_clipseg(tmp_path: Path, views: Views, picture: SourceImage) -> None:
@@ -52,8 +53,8 @@ def test_what_it_is_not_made_of(spec: str, told: str, tmp_path: Path) -> None:
         load_grounder(spec.format(save_sam(tmp_path / "sam")))
 
 
-class Named(nn.Module, Prompted):
-    """A text-prompted model as BiomedParse is: picture (1, 3, H, W) and words to logits (1, H, W)."""
+class Named(nn.Module):
+    """A text-prompted model as BiomedParse is: picture and words to a map of probability."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,25 +63,31 @@ class Named(nn.Module, Prompted):
             self.bright.weight.fill_(1 / 3)
             self.bright.bias.fill_(-0.5)
 
-    def forward(self, pixels: torch.Tensor, words: str) -> torch.Tensor:
-        logits: torch.Tensor = self.bright(pixels)[0]
-        return logits if words == "bone" else -1 + 0 * logits
-
-    def of_text(self, picture: Any, phrase: str) -> Masked:
+    def forward(self, picture: Any, words: str) -> torch.Tensor:
         pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255).permute(2, 0, 1)[None]
-        probability = self(pixels, phrase)[0].sigmoid().numpy()
-        mask = probability > 0.5
-        return mask, float(probability[mask].mean()) if mask.any() else 0.0
+        logits: torch.Tensor = self.bright(pixels)[0, 0]
+        return (logits if words == "bone" else -1 + 0 * logits).sigmoid()
+
+
+def documented() -> str:
+    """The file that docs/grounders.md shows."""
+    part = (
+        (ROOT / "docs/grounders.md").read_text().split("<!-- segmenter:")[1].split("<!-- /segmenter -->")[0]
+    )
+    [file] = re.findall(r"```python\n(.*?)```", part, re.DOTALL)
+    return str(file)
 
 
 @pytest.fixture
 def other_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An installed distribution with an entry point of the group "foveate.segmenters"."""
-    module: Any = ModuleType("their_package.segmenter")
-    module.CARD = Card("a text-prompted segmenter", "MIT", "1 M", "pixels of the picture", kind="segmenter")
-    module.load = lambda recipe, model: PictureSegmenter("theirs", Named(), frozenset({"text"}))
-    monkeypatch.setitem(sys.modules, "their_package.segmenter", module)
-    point = EntryPoint("theirs", "their_package.segmenter", "foveate.segmenters")
+    """The documented module, installed: an entry point of the group "foveate.segmenters"."""
+    module, package = ModuleType("their_segmenter"), ModuleType("their_package")
+    package.__spec__ = ModuleSpec("their_package", None)
+    package.build_model = lambda model: Named()  # type: ignore[attr-defined]
+    exec(compile(documented(), "docs:segmenter.py", "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "their_segmenter", module)
+    monkeypatch.setitem(sys.modules, "their_package", package)
+    point = EntryPoint("theirs", "their_segmenter", "foveate.segmenters")
     monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == point.group else [])
     registry._entry_points.cache_clear()
     yield
@@ -93,8 +100,9 @@ def test_a_segmenter_of_another_package(key: str, other_package: None) -> None:
     pixels[0, 15:25, 30:50] = 255
     pixels[0, 30:34, 60:64] = 255
     image = SourceImage(pixels)
-    assert segmenter_cards()["theirs"].licence == "MIT" and load_segmenter("theirs").takes == {"text"}
-    bone, skin = load_grounder("masks(theirs)").ground(views_of(image)[key], image, ["bone", "skin"])
+    assert segmenter_cards()["theirs"].missing() == ()
+    assert load_segmenter("theirs@m").takes == {"text"}
+    bone, skin = load_grounder("masks(theirs@m)").ground(views_of(image)[key], image, ["bone", "skin"])
     boxes = [region.box.to_source().as_tuple() for region in bone.regions]
     assert boxes[0] == pytest.approx((30, 15, 50, 25), abs=0.5)
     assert boxes[1] == pytest.approx((60, 30, 64, 34), abs=0.5)

@@ -24,7 +24,7 @@ from foveate.tools.grounding.protocol import Grounder
 CARD = Card(
     line="fixed-class detectors: DETR, RT-DETR, D-FINE, YOLOS and their kin, with a class list",
     licence="Apache-2.0; of fine-tunes see the model card",
-    size="0.02 to 0.08 B",
+    size="0.01 to 0.13 B",
     boxes="centre and size as fractions of the picture",
     usual=("facebook/detr-resnet-50", "PekingU/rtdetr_r50vd"),
     example="[:threshold=0.5,classes=FILE]@MODEL",

@@ -22,7 +22,7 @@ from foveate.tools.grounding.protocol import Grounder
 CARD = Card(
     line="open-vocabulary detectors: Grounding DINO, MM-Grounding-DINO, LLMDet and fine-tunes of them",
     licence="Apache-2.0; of fine-tunes see the model card",
-    size="0.17 to 0.4 B",
+    size="0.17 to 0.34 B",
     boxes="centre and size as fractions of the picture (resized with its aspect, not padded)",
     usual=("IDEA-Research/grounding-dino-tiny", "openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg"),
     example="[:threshold=0.25]@MODEL",

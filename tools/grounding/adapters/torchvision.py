@@ -25,8 +25,8 @@ from foveate.tools.grounding.protocol import Grounder
 
 CARD = Card(
     line="fixed-class detectors of torchvision: Faster R-CNN, RetinaNet, SSD, FCOS, with a class list",
-    licence="BSD-3-Clause",
-    size="0.03 to 0.05 B",
+    licence="BSD-3-Clause; of weights see where they come from",
+    size="3 to 60 M",
     boxes="corners in pixels of the picture",
     needs=("torchvision",),
     example=":BUILDER[,threshold=0.5,classes=FILE]@WEIGHTS.pth",

@@ -121,7 +121,7 @@ def _empty(weights: dict[str, Tensor]) -> Any:
             "iou_head_hidden_dim": weights["mask_decoder.iou_prediction_head.layers.0.weight"].shape[0],
         },
     )  # fmt: skip
-    network = SamModel(config)
+    network: Any = SamModel(config)
     for index, layer in enumerate(network.vision_encoder.layers):
         key = f"image_encoder.blocks.{index}.Adapter.channel.0.weight"
         if key in weights:
