@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 
-from foveate.agent.grounders.vlm import vlm_grounder
+from foveate.agent.grounders.vlm import VlmSampler, vlm_grounder
 from foveate.agent.models.boxtext import TextBox
 from foveate.agent.models.content import decode_image
 from foveate.agent.models.profiles import PROFILES, Profile, profile_named
@@ -19,7 +19,7 @@ from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.registry import load_grounder
 from foveate.tools.grounding.uncertainty.draws import Sampler
 from foveate.tools.imaging.image import SourceImage
-from foveate.tools.imaging.views import View, flip_rotate, overview
+from foveate.tools.imaging.views import View, flip_rotate, overview, render
 
 from ...models.fake_server import completion, serving
 
@@ -152,6 +152,16 @@ def test_samples_of_the_pocket_model() -> None:
     greedy = "vlm@pocket" not in failed  # its likeliest answer may be no box that can be read
     assert told["count"] == 1 + greedy + 2 and told["asked"]["samples"] == 2 and not told["calibrated"]
     assert all("cannot be read" in reason for reason in failed.values())
+
+
+def test_a_seed_draws_the_same_again() -> None:
+    """The real embedded model's words at a temperature: alike for one seed, not for all."""
+    grounder = load_grounder("vlm:temperature=1.5@pocket")
+    assert isinstance(grounder, VlmSampler)
+    finders = [grounder.drawn(seed) for seed in (0, 0, 1, 2)]
+    picture = render(VIEW, IMAGE)
+    said = [f.model.invoke([f._message(f._sized(picture), "liver")]).text for f in finders]  # type: ignore[attr-defined]
+    assert said[0] == said[1] and len(set(said)) > 1
 
 
 def test_a_replay_cannot_be_drawn_from() -> None:

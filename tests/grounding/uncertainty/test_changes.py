@@ -74,6 +74,14 @@ def test_mirrored_twice_is_said_as_before(phrase: str) -> None:
     assert reworded(phrase, AS_IT_IS) == phrase
 
 
+def test_the_lumbar_spine_has_no_side() -> None:
+    assert [reworded(p, MIRROR) for p in ("L spine", "L-spine", "L kidney")] == [
+        "L spine",
+        "L-spine",
+        "R kidney",
+    ]
+
+
 @given(
     st.sampled_from(
         ["spleen", "Spleen", "lien", "Lien", "left thigh bone", "something unheard of", "the aorta"]

@@ -17,7 +17,8 @@ from foveate.tools.imaging.frames import Affine2D, Box, BoxError
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
-_SIDES = re.compile(r"\b(left|right|lt|rt|l|r)\b", re.IGNORECASE)
+# the L of "L spine" is lumbar, not left
+_SIDES = re.compile(r"\b(left|right|lt|rt|l(?![\s-]*spine)|r)\b", re.IGNORECASE)
 _OTHER = {"left": "right", "right": "left", "lt": "rt", "rt": "lt", "l": "r", "r": "l"}
 
 
