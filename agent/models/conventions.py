@@ -160,6 +160,8 @@ def _inside(
 ) -> tuple[float, float, float, float]:
     """Rounding noise at an edge is trimmed; a box in a processor's padding, outside the view, is an error."""
     x0, y0, x1, y1 = box
+    if x1 <= x0 or y1 <= y0:  # two numbers may differ by less than a pixel's last digit
+        raise BoxConventionError(f"the box {_show(values)} is empty: it has no width or no height in pixels")
     if min(x0, y0) < -_EDGE_TOLERANCE or x1 > width + _EDGE_TOLERANCE or y1 > height + _EDGE_TOLERANCE:
         raise BoxConventionError(f"the box {_show(values)} lies outside the {width:g}x{height:g} view")
     return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))

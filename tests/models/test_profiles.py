@@ -173,6 +173,11 @@ def test_not_four_numbers(profile: Profile, numbers: tuple[float, ...]) -> None:
         profile.box_to_view(numbers, 300, 300)
 
 
+def test_a_box_too_thin_to_be_one() -> None:
+    with pytest.raises(BoxConventionError, match="no width or no height"):
+        profile_named("qwen2-vl").box_to_view((0.0, 0.0, 1.0, 5e-324), 120, 120)
+
+
 @families
 def test_reversed_box_is_not_turned_round(profile: Profile) -> None:
     low, high = (0.1, 0.9) if profile.box.scale == "0-1" else (10, 90)
@@ -246,3 +251,20 @@ def test_a_checkpoint_declares_its_own_pixel_limits(tmp_path: Path) -> None:
 def test_unknown_profile_name_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"qwen2\.5-vl"):
         profile_named("qwen9")
+
+
+@pytest.mark.parametrize(
+    ("folder", "model_type", "name"),
+    [
+        ("MedSeq-Grounder", "qwen2_5_vl", "medseq-grounder"),
+        ("UniVG-R1", "qwen2_vl", "univg-r1"),
+        ("my-qwen", "qwen2_5_vl", "qwen2.5-vl"),
+    ],
+)
+def test_a_fine_tunes_name_tells_more_than_its_class(
+    folder: str, model_type: str, name: str, tmp_path: Path
+) -> None:
+    """Both fine-tunes have their base's `model_type` and a form of their own."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    assert profile_for(f"hf:{tmp_path / folder}").name == name

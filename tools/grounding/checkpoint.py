@@ -87,7 +87,7 @@ def _loaded(
         if lacking:
             raise GrounderError(
                 f"{shown!r} lacks {len(lacking)} weights of {cls.__name__}, such as {lacking[0]}:"
-                " it is a checkpoint of another class."
+                f" it is a checkpoint of another class.{_own_layout(where)}"
             )
         reader = getattr(transformers, processor) if processor else None
         made = None if reader is None else reader.from_pretrained(where, **_NO_CODE)
@@ -110,7 +110,17 @@ def explained(shown: str, where: str) -> Iterator[None]:
         if "ignore_mismatched_sizes" in first:
             first = "its weights do not have the shapes that its config.json tells"
         why = first if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}, {first}"
-        raise GrounderError(f"The checkpoint {shown!r} cannot be loaded: {why}.") from error
+        raise GrounderError(
+            f"The checkpoint {shown!r} cannot be loaded: {why}.{_own_layout(where)}"
+        ) from error
+
+
+def _own_layout(where: str) -> str:
+    """What to do with weights in the layout of a checkpoint's own code, such as Microsoft's Florence-2."""
+    file = Path(where) / "config.json"
+    if not file.is_file() or '"auto_map"' not in file.read_text(errors="replace"):
+        return ""
+    return " Its config.json names code of its own: convert it to transformers' class first."
 
 
 @contextmanager

@@ -88,6 +88,26 @@ def test_only_the_answer_of_a_thinking_model_counts() -> None:
     assert [r.box.as_tuple() for r in found.regions] == [(0, 0, 240, 150)]
 
 
+def test_univg_r1_answers_in_its_own_form() -> None:
+    """Thousandths in <answer>, as its reward wants them; boxes that it thinks of do not count."""
+    said = "<think>The box (1,1),(2,2) is too small.</think><answer>(250,200),(500,400)</answer>"
+    model = replying(said)
+    [found] = vlm_grounder(model, profile_named("univg-r1"), "m").ground(VIEW, IMAGE, ["it"])
+    assert [r.box.as_tuple() for r in found.regions] == [(120, 60, 240, 120)]
+    assert "in <answer> </answer> tags" in model.asked[0][0].content[1]["text"]
+
+
+def test_maira_2_is_asked_as_it_was_taught() -> None:
+    """Its boxes count in the centre square, here 300 x 300 at x from 90."""
+    model = replying("<obj>left effusion<box><x20><y10><x69><y59></box></obj>")
+    profile = profile_named("maira-2")
+    [found] = vlm_grounder(model, profile, "m").ground(VIEW, IMAGE, ["left effusion"])
+    box = found.regions[0].box.as_tuple()
+    assert box == pytest.approx((90 + 0.205 * 300, 0.105 * 300, 90 + 0.695 * 300, 0.595 * 300), abs=0.5)
+    asked = model.asked[0][0].content[1]["text"]
+    assert asked.startswith("Repeat the following finding as a grounded phrase") and "left effusion" in asked
+
+
 def test_no_box_is_no_verdict() -> None:
     [found] = vlm_grounder(replying("none"), profile_named("qwen3-vl"), "m").ground(VIEW, IMAGE, ["it"])
     assert found.regions == () and found.absent is None

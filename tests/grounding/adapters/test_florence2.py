@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers.models.florence2.processing_florence2 import Florence2PostProcessor
 
 from foveate.tools.grounding.adapters.florence2 import boxes_of
@@ -106,6 +108,25 @@ def test_a_phrase_with_a_token_in_it(
     grounder = load_grounder(f"florence2:tokens=6@{save_florence2(tmp_path / 'f2', ['cat'])}")
     with pytest.raises(GrounderError, match="has a token of Florence-2 in it"):
         grounder.ground(views["plain"], picture, [phrase])
+
+
+def test_the_layout_of_its_own_code_is_to_be_converted(tmp_path: Path) -> None:
+    """As Microsoft's, AG-KD's and K2Sight's files are: names of weights, and a config, of their own."""
+    folder = save_florence2(tmp_path / "f2", ["cat"])
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "configuration_florence2.Florence2Config"}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = load_file(folder / "model.safetensors")
+    renamed = {name.replace("multi_modal_projector.", ""): value for name, value in weights.items()}
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(
+        GrounderError, match=r"'f2' lacks \d+ weights of .* convert it to transformers' class"
+    ):
+        load_grounder(f"florence2@{folder}")
+    config["text_config"]["model_type"] = "florence2_language"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(GrounderError, match=r"cannot be loaded: .*convert it to transformers' class"):
+        load_grounder(f"florence2@{folder}")
 
 
 def test_a_task_that_it_does_not_have() -> None:
