@@ -13,34 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foveate.agent.checks.level import Level
 from foveate.agent.cli_errors import InputError, RunError
 from foveate.agent.cli_images import open_images, print_json
+from foveate.agent.cli_options import AgentOptions
 
 if TYPE_CHECKING:
     from foveate.agent.page import Shown
     from foveate.agent.result import Result
     from foveate.agent.retrieve import Informed
-    from foveate.agent.run import Agent
     from foveate.tools.imaging.image import SourceImage
     from foveate.tools.retrieval.search import Library
 
 
-@dataclass(frozen=True)
-class AskOptions:
+@dataclass(frozen=True, kw_only=True)
+class AskOptions(AgentOptions):
     """The options of `foveate ask`, as given."""
 
     images: list[str]
     question: str
-    model: str
-    base_url: str | None
-    use_tools: bool
-    grounder: str
-    decoding: str
-    refine: int
-    checks: Level
-    max_steps: int
-    max_seconds: float
     slice_index: int | None
     window: str | None
     as_json: bool
@@ -91,7 +81,7 @@ def ask(
     from rich.console import Console
 
     with Console(stderr=True).status("loading the model") as status:
-        agent = make_agent(options)
+        agent = options.agent()
         status.update("looking")
         index = options.slice_index
         start = None if index is None else [agent.overview(image, index) for image in images]
@@ -101,23 +91,6 @@ def ask(
 
         informed = ask_informed(agent, images, options.question, library, start)
         return informed.result, informed
-
-
-def make_agent(options: AskOptions) -> Agent:
-    """The agent that the options describe."""
-    from foveate.agent.budget import Budget
-    from foveate.agent.run import Agent
-
-    return Agent(
-        model=options.model,
-        base_url=options.base_url,
-        grounder=options.grounder,
-        use_tools=options.use_tools,
-        decoding=options.decoding,
-        refine=options.refine,
-        checks=options.checks,
-        budget=Budget(steps=options.max_steps, seconds=options.max_seconds),
-    )
 
 
 def make_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from foveate.agent.cli_errors import InputError, known_errors, say
 from foveate.agent.cli_options import (
+    AgentOptions,
     BaseUrl,
     Checks,
     Debug,
@@ -51,12 +52,16 @@ def chat(
     from foveate.agent.cli_images import open_images
 
     opened = open_images(images, False, None, None)
-    from foveate.agent.budget import Budget
-    from foveate.agent.run import Agent
-
-    budget = Budget(steps=max_steps, seconds=max_seconds)
-    agent = Agent(model, base_url, grounder, not no_tools, budget, checks=checks)
-    talk = Talk(agent.session(opened), list(opened))
+    options = AgentOptions(
+        model=model,
+        base_url=base_url,
+        grounder=grounder,
+        checks=checks,
+        max_steps=max_steps,
+        max_seconds=max_seconds,
+        use_tools=not no_tools,
+    )
+    talk = Talk(options.agent().session(opened), list(opened))
     for image in opened:
         print(f"{image.name}: {image.describe()}")
     print(HELP)

@@ -5,11 +5,15 @@ Imports nothing heavy. Knows no command.
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foveate.agent.checks.level import Level
+
+if TYPE_CHECKING:
+    from foveate.agent.run import Agent
 
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE", help="Files, or a folder with one DICOM series.")
@@ -42,3 +46,34 @@ AsJson = Annotated[
 ]
 AllowUrl = Annotated[bool, typer.Option("--allow-url", help="Let an IMAGE be an http(s) address.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentOptions:
+    """What of a command's options makes its agent; `max_seconds` are of one question."""
+
+    model: str
+    base_url: str | None
+    grounder: str
+    checks: Level
+    max_steps: int
+    max_seconds: float
+    use_tools: bool = True
+    decoding: str = "default"
+    refine: int = 0
+
+    def agent(self) -> Agent:
+        """Loads the model. Raises InputError, ModelError or GrounderError."""
+        from foveate.agent.budget import Budget
+        from foveate.agent.run import Agent
+
+        return Agent(
+            model=self.model,
+            base_url=self.base_url,
+            grounder=self.grounder,
+            use_tools=self.use_tools,
+            decoding=self.decoding,
+            refine=self.refine,
+            checks=self.checks,
+            budget=Budget(steps=self.max_steps, seconds=self.max_seconds),
+        )

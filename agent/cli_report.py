@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foveate.agent.checks.level import Level
 from foveate.agent.cli_ask import make_folder, overlay_names, write_json
 from foveate.agent.cli_errors import InputError, RunError
 from foveate.agent.cli_images import open_images, print_json
+from foveate.agent.cli_options import AgentOptions
 
 if TYPE_CHECKING:
     from foveate.agent.report import Finding, Report
@@ -25,18 +25,12 @@ MAX_TEXT = 100_000
 VIEW_SIDE = 1024
 
 
-@dataclass(frozen=True)
-class ReportOptions:
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(AgentOptions):
     """The options of `foveate report`, as given."""
 
     image: str
     text: Path | None
-    model: str
-    base_url: str | None
-    grounder: str
-    checks: Level
-    max_steps: int
-    max_seconds: float
     slice_index: int | None
     window: str | None
     as_json: bool
@@ -76,18 +70,9 @@ def read_text(path: Path) -> str:
 
 
 def _asked(options: ReportOptions, image: SourceImage) -> Report:
-    from foveate.agent.budget import Budget
     from foveate.agent.report import report_of
-    from foveate.agent.run import Agent
 
-    agent = Agent(
-        model=options.model,
-        base_url=options.base_url,
-        grounder=options.grounder,
-        checks=options.checks,
-        budget=Budget(steps=options.max_steps, seconds=options.max_seconds),
-    )
-    return report_of(agent, image, options.slice_index)
+    return report_of(options.agent(), image, options.slice_index)
 
 
 def _grounded(options: ReportOptions, image: SourceImage, words: str) -> Report:
