@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def quiet() -> Iterator[None]:
     bars, level, hub_level = logging.is_progress_bar_enabled(), logging.get_verbosity(), hub.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    hub.set_verbosity(hub.ERROR)
+    hub.set_verbosity(ERROR)
     try:
         yield
     finally:
