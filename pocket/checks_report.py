@@ -168,12 +168,27 @@ def calibrated(each: int, crops: int, command: str) -> str:
     """trust.toml, measured; the model, which is slow, is asked on every `crops`-th slice, on none with 0.
     `command` is what measured it."""
     slices = [(name, i) for name, first, last in HELD_OUT for i in range(first, last + 1)]
-    runner = Runner()
     with asked_of(("presence",)):
-        scored = measured(runner, slices, each, "full", ASKED)
-    with asked_of(("crop",)):
+        scored = measured(Runner(), slices, each, "full", ASKED)
+    with asked_of(("crop",)):  # an agent keeps the witnesses that it was made with: another runner
         voted = measured(Runner(), slices[::crops], each, "full", ASKED) if crops else []
     return trust_table(scored, voted, command)
+
+
+def reported(every: int, each: int, command: str, dry: bool) -> None:
+    """Measures on patient C, writes the report unless `dry`, and prints what went wrong."""
+    runner, results = Runner(), dict[Level, list[Outcome]]()
+    slices = [("C", i) for i in range(0, load_patient("C").hu.shape[0], every)]
+    levels: tuple[Level, ...] = ("basic", "full")
+    for level in levels:
+        results[level] = measured(runner, slices, each, level)
+    text = report_text(results, command)
+    print(text)
+    if not dry:
+        REPORT.write_text(text, encoding="utf-8")
+    for row in results["full"]:
+        if (row.refuted is not None) is row.claim.true:
+            print("wrong:", row.claim.kind, row.claim.true, row.claim.slice_index, row.claim.text, row.scores)
 
 
 def main() -> None:
@@ -193,18 +208,9 @@ def main() -> None:
         if not options.dry:
             TABLE.write_text(text, encoding="utf-8")
         return
-    runner, results = Runner(), dict[Level, list[Outcome]]()
-    slices = [("C", i) for i in range(0, load_patient("C").hu.shape[0], options.every)]
-    levels: tuple[Level, ...] = ("basic", "full")
-    for level in levels:
-        results[level] = measured(runner, slices, options.each, level)
-    text = report_text(results, f"{command} --every {options.every} --each {options.each}")
-    print(text)
-    if not options.dry:
-        REPORT.write_text(text, encoding="utf-8")
-    for row in results["full"]:
-        if (row.refuted is not None) is row.claim.true:
-            print("wrong:", row.claim.kind, row.claim.true, row.claim.slice_index, row.claim.text, row.scores)
+    reported(
+        options.every, options.each, f"{command} --every {options.every} --each {options.each}", options.dry
+    )
 
 
 if __name__ == "__main__":

@@ -7,23 +7,21 @@ Evidence entailment is RadFact's (Bannur et al., MAIRA-2, 2024) put at run time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foveate.agent.answer import Claim, GroundedAnswer
 from foveate.agent.checks.asking import OneLook
+from foveate.agent.checks.case import Case, Found, Left, asked_of, overlap_with, part_of
 from foveate.agent.checks.twins import crop_question, twins
 from foveate.agent.models.profiles import Profile
 from foveate.agent.state import AgentState, evidence_of, opening_of, views_of
-from foveate.tools.checks.geometry import pair_of, reason
-from foveate.tools.checks.said import read_claim
-from foveate.tools.checks.subjects import subjects
+from foveate.tools.checks.geometry import reason
 from foveate.tools.checks.weigh import Trust
 from foveate.tools.context import ToolContext, ToolError, ToolLimits
 from foveate.tools.evidence import Evidence
 from foveate.tools.grounding.protocol import Grounder
-from foveate.tools.imaging.frames import Box
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
 from foveate.tools.look import zoom
@@ -35,11 +33,8 @@ MARGIN = 0.1
 """Of its sides around a region: its evidence alone, with an edge to stand out from."""
 OUTCOMES = {("yes", "no"): "consistent", ("yes", "yes"): "both", ("no", "yes"): "reversed"}
 """What the model says to a claim and to its twin."""
-NAMING = ("ground", "refine")
-"""Tools whose regions are called by what was looked for."""
 WORST_FIRST = ("missing", "elsewhere", "found")
 """Of several regions the one that bears a claim out best speaks for it."""
-Left = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,7 @@ class Witnesses:
     def _claim(self, state: AgentState, n: int, claim: Claim, course: Course, left: Left) -> None:
         evidence = evidence_of(state)
         cited = [evidence[name] for name in claim.evidence if name in evidence]
-        case = _Case(n, claim, cited, views_of(state), course, left)
+        case = Case(n, claim, cited, views_of(state), course, left)
         if claim.present:
             self._presence(case)
             self._crop(case)
@@ -75,7 +70,7 @@ class Witnesses:
             facts["refuted"] = {str(n): course.refuted[n]}
         course.step("verdict", facts, n)
 
-    def _presence(self, case: _Case) -> None:
+    def _presence(self, case: Case) -> None:
         """The grounder, on the evidence alone; of two related things the one that is missing decides."""
         if self.grounder is None or not self.trust.asks("presence"):
             return
@@ -91,7 +86,7 @@ class Witnesses:
                 numbers = {name: f"{value:.2f}" for name, value in best.numbers().items()}
                 case.why.append(reason(f"presence_{best.vote}", phrase=phrase, **numbers))
 
-    def _grounded(self, case: _Case, phrase: str, region: Evidence) -> _Found | None:
+    def _grounded(self, case: Case, phrase: str, region: Evidence) -> Found | None:
         """What the grounder says of one region; None where it cannot decide or failed."""
         assert self.grounder is not None
         if case.course.undecided:
@@ -116,20 +111,20 @@ class Witnesses:
         case.course.undecided = found.score_kind != "fixed_scale" or found.absent is None or needed is None
         if case.course.undecided or needed is None:
             return None
-        return _Found(float(found.best_score), needed, overlap, self.trust.overlap)
+        return Found(float(found.best_score), needed, overlap, self.trust.overlap)
 
     def _close(self, region: Evidence, views: Mapping[str, View]) -> View:
         limits = ToolLimits(self.profile.max_side, self.profile.min_side, margin=MARGIN)
         ctx = ToolContext(self.store, views, {region.id: region}, limits=limits)
         return zoom(ctx, region=region.id).views[0]
 
-    def _crop(self, case: _Case) -> None:
+    def _crop(self, case: Case) -> None:
         """The model, on the evidence alone: one region that does not show it is enough against it."""
         if self.look is None or not self.trust.asks("crop"):
             return
         for region in case.cited:
             question = crop_question(
-                _part(case.claim, region, case.cited), [region.label], self.profile.style
+                part_of(case.claim, region, case.cited), [region.label], self.profile.style
             )
             if question is None or case.left() <= 0:
                 break
@@ -145,7 +140,7 @@ class Witnesses:
         if case.votes.get("crop") == "no":
             case.why.append(reason("crop"))
 
-    def _twin(self, case: _Case, views: Sequence[View]) -> None:
+    def _twin(self, case: Case, views: Sequence[View]) -> None:
         """The model, on the claim and on its opposite."""
         if self.look is None or not self.trust.asks("twin"):
             return
@@ -163,7 +158,7 @@ class Witnesses:
         elif outcome == "reversed":
             case.why.append(reason("denied"))
 
-    def _asked(self, kind: str, case: _Case, question: str, views: Sequence[View], **told: Any) -> str:
+    def _asked(self, kind: str, case: Case, question: str, views: Sequence[View], **told: Any) -> str:
         assert self.look is not None
         look = self.look.ask(question, views, case.left())
         case.course.step(
@@ -176,82 +171,3 @@ class Witnesses:
             error=look.error,
         )
         return look.says
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What the grounder made of a region: `score` and the `needed` one, and the IoU of what it found with
-    the region (`overlap`, None where it marked nothing), against the least that counts (`least`, None for
-    any)."""
-
-    score: float
-    needed: float
-    overlap: float | None
-    least: float | None
-
-    @property
-    def vote(self) -> str:
-        if self.score < self.needed:
-            return "missing"
-        beside = self.least is not None and self.overlap is not None and self.overlap < self.least
-        return "elsewhere" if beside else "found"
-
-    def numbers(self) -> dict[str, float]:
-        """For the reason why it speaks against a claim."""
-        if self.vote == "missing":
-            return {"score": self.score, "needed": self.needed}
-        return {"score": self.score, "overlap": self.overlap or 0.0, "needed": self.least or 0.0}
-
-
-@dataclass
-class _Case:
-    """One claim before its witnesses: what each said (`votes`), and in words what is against it (`why`)."""
-
-    n: int
-    claim: Claim
-    cited: Sequence[Evidence]
-    views: Mapping[str, View]
-    course: Course
-    left: Left
-    votes: dict[str, str] = field(default_factory=dict)
-    why: list[str] = field(default_factory=list)
-
-    def shown(self, opening: Sequence[View]) -> list[View]:
-        """The views that show the claim: the opening ones, where its evidence lies on their slices, else
-        those that it was seen in."""
-        slices = {(view.image_id, view.plane, view.slice_index) for view in opening}
-        if all((each.image, each.plane, each.slice) in slices for each in self.cited):
-            return list(opening)
-        names = dict.fromkeys(each.view for each in self.cited if each.view in self.views)
-        return [self.views[name] for name in names] or list(opening)
-
-
-def asked_of(claim: Claim, cited: Sequence[Evidence]) -> list[tuple[str, list[Evidence]]]:
-    """Which phrase is to be found in which regions: the two sides of a relation each in its own."""
-    things = subjects(claim.text, [each.label for each in cited])
-    said = read_claim(claim.text)
-    if said.relations and len(things) == 2:
-        pair = pair_of(said.relations[0], cited)
-        if pair is not None:
-            return [(thing, [region]) for thing, region in zip(things, pair, strict=True)]
-    if not things and len(named := {each.label for each in cited if each.tool in NAMING}) == 1:
-        return [(named.pop(), list(cited))]  # "It measures 3 mm": of what the regions are called
-    return [(thing, list(cited)) for thing in things[:1]]
-
-
-def overlap_with(region: Box, found: Sequence[Box]) -> float | None:
-    """The best IoU of a region with one of the boxes found in it, or with the box round them all (a pair of
-    lungs); all in source pixels. None where nothing was found."""
-    if not found:
-        return None
-    corners = list(zip(*(box.as_tuple() for box in found), strict=True))
-    union = region.frame.box(min(corners[0]), min(corners[1]), max(corners[2]), max(corners[3]))
-    return round(max(region.iou(box) for box in (*found, union)), 4)
-
-
-def _part(claim: Claim, region: Evidence, cited: Sequence[Evidence]) -> str:
-    """What of a claim is to be seen in one of its regions."""
-    for phrase, regions in asked_of(claim, cited):
-        if any(each.id == region.id for each in regions):
-            return phrase
-    return claim.text
