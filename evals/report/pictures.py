@@ -78,10 +78,7 @@ class Album:
             return [{"picture": None, "caption": "the image cannot be opened", "size": [1, 1], "boxes": []}]
         plane = image.planes[0]
         first = image.slice_count(plane) // 2 if source.slice_index is None else source.slice_index
-        kinds = {"truth": truth, "predicted": predicted, "marked": question.marked if number == 0 else ()}
-        boxes = [
-            (kind, region) for kind, given in kinds.items() for region in given if region.image == number
-        ]
+        boxes = _boxes_of(question, number, predicted, truth)
         mapped = heat if heat is not None and heat.image == number else None
         warm = [] if mapped is None else [(plane, mapped.slice_index)]
         places = dict.fromkeys([(plane, first), *warm, *(_place(region, plane) for _, region in boxes)])
@@ -106,14 +103,9 @@ class Album:
         words = [f"image {number + 1}"] if len(question.images) > 1 else []
         words += [f"{place[0]} slice {place[1]}"] if image.slice_count(place[0]) > 1 else []
         held = [
-            {
-                "kind": kind,
-                "box": [round(v, 1) for v in region.box],
-                "label": region.label,
-                "score": region.score,
-            }
-            for kind, region in boxes
-            if _on(region, place, image.planes[0])
+            {"kind": kind, "box": [round(v, 1) for v in r.box], "label": r.label, "score": r.score}
+            for kind, r in boxes
+            if _on(r, place, image.planes[0])
         ]
         size = list(image.plane_size(place[0]))
         return {"picture": picture, "size": size, "caption": ", ".join(words), "boxes": held}
@@ -145,6 +137,14 @@ class Album:
             except ImageError:
                 self._opened = key, None
         return self._opened[1]
+
+
+def _boxes_of(
+    question: Question, number: int, predicted: Sequence[Region], truth: Sequence[Region]
+) -> list[tuple[str, Region]]:
+    """All boxes on one image of a question, with what they are."""
+    kinds = {"truth": truth, "predicted": predicted, "marked": question.marked if number == 0 else ()}
+    return [(kind, region) for kind, given in kinds.items() for region in given if region.image == number]
 
 
 def _place(region: Region, plane: str) -> Place:

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from skimage.metrics import structural_similarity
 
+from foveate.tools.grounding.boxes import suppressed
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.fusion import Boxes, Floats
 
 Heat = npt.NDArray[np.floating[Any]]
+Corners = tuple[float, float, float, float]
 Merge = Literal["bbm", "product", "mean"]
 SSIM_WINDOW = 7
 
@@ -37,6 +39,17 @@ def heat_scores(heat: Heat, boxes: Boxes, weights: Sequence[float]) -> Floats:
     array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
     areas = (array[:, 2:] - array[:, :2]).prod(1)
     return np.asarray(np.asarray(weights, dtype=np.float64) * heat_sums(heat, array) / np.sqrt(areas))
+
+
+def best_shares(
+    heat: Heat, boxes: Sequence[Corners], weights: Sequence[float], iou: float, keep: float
+) -> list[tuple[int, float]]:
+    """(place, share of the best `heat_scores`) of the boxes that overlap no better one by more than `iou` and
+    have at least `keep` of the best score, best first; none where the map is cold or there is no box."""
+    scores = heat_scores(heat, boxes, weights)
+    top = float(scores.max(initial=0.0))
+    kept = suppressed(boxes, scores.tolist(), iou) if top > 0 else []
+    return [(i, share) for i in kept if (share := float(scores[i]) / top) >= keep]
 
 
 def merged(first: Heat, second: Heat, how: Merge) -> npt.NDArray[np.float32]:

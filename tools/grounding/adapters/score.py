@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foveate.tools.grounding.boxes import suppressed
 from foveate.tools.grounding.card import Card
 from foveate.tools.grounding.combine import absence, load_parts, report, spent
 from foveate.tools.grounding.errors import GrounderError
 from foveate.tools.grounding.options import read_options
-from foveate.tools.grounding.proposals import Heat, heat_scores
+from foveate.tools.grounding.proposals import Heat, best_shares
 from foveate.tools.grounding.protocol import Grounder, Grounding, Region
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
@@ -30,8 +29,7 @@ CARD = Card(
 
 
 def load(recipe: str, model: str) -> Grounder:
-    """The two parts; `keep`: the share of the best score that a box needs; `iou`: above which the lesser of
-    two boxes is left out; `regions`: what to ask the first part for. Raises GrounderError."""
+    """`keep`: the share of the best score that a box needs; `iou`: of suppression. Raises GrounderError."""
     told = read_options("score", recipe, keep=0.6, iou=0.5, regions="")
     boxes, heat = load_parts("score", model, 2)
     names = tuple(filter(None, (n.strip() for n in told["regions"].split("/"))))
@@ -53,11 +51,11 @@ class Score:
         maps = self.heat.ground(view, image, phrases)
         own = self.boxes.ground(view, image, self.names or phrases)
         if self.names:
-            regions = tuple(r for one in own for r in one.regions)
+            every = tuple(r for one in own for r in one.regions)
             # the anatomy is asked once for all phrases: the first of them bears what it cost
-            return [self._one(m, regions, m.absent, own if i == 0 else ()) for i, m in enumerate(maps)]
+            return [self._one(m, every, m.absent, own if i == 0 else ()) for i, m in enumerate(maps)]
         both = zip(maps, own, strict=True)
-        return [self._one(m, one.regions, absence({"boxes": one, "heat": m}), (one,)) for m, one in both]
+        return [self._one(m, o.regions, absence({"boxes": o, "heat": m}), (o,)) for m, o in both]
 
     def _one(
         self, heat: Grounding, proposals: Sequence[Region], absent: bool | None, asked: Sequence[Grounding]
@@ -65,24 +63,16 @@ class Score:
         """`asked`: what the first part said and is counted with this phrase."""
         if heat.heatmap is None:
             raise GrounderError(f"The grounder {self.heat.name!r} gives no heat map to score boxes with.")
-        told = [f"{self.boxes.name} ({one.phrase})" if self.names else self.boxes.name for one in asked]
-        found = dict(zip(told, asked, strict=True)) | {f"{self.heat.name} (heat)": heat}
-        (seconds, passes), detail = spent(found), report(found, {})
+        own = {self.boxes.name + f" ({one.phrase})" * bool(self.names): one for one in asked}
+        found = own | {f"{self.heat.name} (heat)": heat}
         regions = () if absent else self._ranked(heat.heatmap, proposals)
         best = regions[0].score if regions else 0.0
         return Grounding(
-            heat.phrase, regions, "relative", absent, best, None, heat.heatmap, seconds, passes, detail
-        )
+            heat.phrase, regions, "relative", absent, best, None, heat.heatmap,
+            *spent(found), report(found, {}),
+        )  # fmt: skip
 
     def _ranked(self, heat: Heat, proposals: Sequence[Region]) -> tuple[Region, ...]:
-        """The best and those near it, scores as shares of the best; none where the map is cold."""
-        if not proposals:
-            return ()
-        boxes = [r.box.as_tuple() for r in proposals]
-        scores = heat_scores(heat, boxes, [r.score for r in proposals])
-        top = float(scores.max())
-        kept = suppressed(boxes, scores.tolist(), self.iou) if top > 0 else []
-        shares = {i: float(scores[i]) / top for i in kept}
-        return tuple(
-            Region(proposals[i].box, s, proposals[i].label) for i, s in shares.items() if s >= self.keep
-        )
+        boxes, scores = [r.box.as_tuple() for r in proposals], [r.score for r in proposals]
+        kept = best_shares(heat, boxes, scores, self.iou, self.keep)
+        return tuple(Region(proposals[i].box, share, proposals[i].label) for i, share in kept)

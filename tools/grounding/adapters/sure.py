@@ -17,7 +17,7 @@ from foveate.tools.grounding.options import read_options
 from foveate.tools.grounding.protocol import Grounder, Grounding, Region, ScoreKind
 from foveate.tools.grounding.uncertainty.draws import check_draws
 from foveate.tools.grounding.uncertainty.hypotheses import USUAL, Asked, Plan, ask
-from foveate.tools.grounding.uncertainty.score import Doubt, doubt_of
+from foveate.tools.grounding.uncertainty.score import doubt_of
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
 
@@ -60,7 +60,7 @@ class Sure:
     def _one(self, view: View, asked: Asked) -> Grounding:
         doubt = doubt_of(asked, names_of(self.parts), view)
         most = doubt.most if self.most is None else self.most
-        reason, absent = self._reason(doubt, most)
+        reason, absent = doubt.verdict(most)
         box = doubt.agreement.box
         sure = 1 - doubt.uncertainty
         regions: tuple[Region, ...] = ()
@@ -74,13 +74,3 @@ class Sure:
         floor = 1 - most if doubt.calibrated else None
         cost = asked.seconds, asked.forward_passes
         return Grounding(asked.phrase, regions, kind, absent, sure, floor, None, *cost, detail)
-
-    def _reason(self, doubt: Doubt, most: float) -> tuple[str, bool | None]:
-        """Why there is no box, "" where there is one, and whether that is an absence."""
-        if doubt.deciding and doubt.absent > 0.5:
-            return f"{doubt.absent:.0%} of {doubt.deciding} hypotheses find nothing.", True
-        if doubt.agreement.box is None:
-            return f"None of {doubt.agreement.count} hypotheses has a box.", None
-        if doubt.uncertainty > most:
-            return f"The hypotheses are not to be trusted: {doubt.words()}, more than {most:.2f}.", None
-        return "", False if doubt.deciding else None

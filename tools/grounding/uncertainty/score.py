@@ -94,6 +94,17 @@ class Doubt:
         told: dict[str, Any] = {name: round(float(value), 4) for name, value in numbers.items()}
         return told | {"count": a.count, "calibrated": self.calibrated}
 
+    def verdict(self, most: float) -> tuple[str, bool | None]:
+        """Why no box is to be given, `most` being the largest uncertainty, "" where one is; and whether it is
+        absent, None where nobody can decide."""
+        if self.deciding and self.absent > 0.5:
+            return f"{self.absent:.0%} of {self.deciding} hypotheses find nothing.", True
+        if self.agreement.box is None:
+            return f"None of {self.agreement.count} hypotheses has a box.", None
+        if self.uncertainty > most:
+            return f"The hypotheses are not to be trusted: {self.words()}, more than {most:.2f}.", None
+        return "", False if self.deciding else None
+
     def words(self) -> str:
         a = self.agreement
         return f"uncertainty {self.uncertainty:.2f} (consensus {a.consensus:.2f}, missing {a.miss_rate:.0%})"
