@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from foveate import prompts
 from foveate.tools.evidence import Evidence, seen_at
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.knowledge.grounding import ground_routed
 from foveate.tools.knowledge.phrases import Sentence, sentences
 
@@ -148,6 +149,8 @@ def _unsupported(groundings: Sequence[Grounding], *, denied: bool, boxed: bool) 
     """Why nothing bears the sentence out, or None where something does."""
     if not groundings:
         return _words("nothing_to_ground")
+    if denied and any(NO_NAME in each.detail for each in groundings):
+        return _words("name_unknown")
     if boxed or (denied and all(each.absent is True for each in groundings)):
         return None
     said = [str(each.detail["reason"]) for each in groundings if "reason" in each.detail]

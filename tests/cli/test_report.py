@@ -28,13 +28,16 @@ def test_a_report_in_words_is_grounded(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_what_was_found_is_drawn_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "report.txt").write_text("The liver is large. No urinary bladder. The patient smiled.")
+    (tmp_path / "report.txt").write_text(
+        "The liver is large. No urinary bladder. No pneumothorax. The patient smiled."
+    )
     words, out = str(tmp_path / "report.txt"), tmp_path / "out"
     code = run(["report", str(DEMO / "liver_spleen.nii.gz"), "--text", words, "--out", str(out)])
     said = capsys.readouterr().out
     assert code == 0 and "1 The liver is large." in said and "E1 liver" in said
     assert "2 No urinary bladder. (looked for, and absent)" in said
-    assert "3 The patient smiled. (not supported: names no finding or structure that is known)" in said
+    assert "3 No pneumothorax. (not supported: not found, but the grounder was not taught this name" in said
+    assert "4 The patient smiled. (not supported: names no finding or structure that is known)" in said
     assert {path.name for path in out.iterdir()} == {"report.json", "overlay.png"}
     told = json.loads((out / "report.json").read_text())
     [x0, y0, x1, y1] = (round(edge * 960 / 512) for edge in told["findings"][0]["boxes"][0]["box"])

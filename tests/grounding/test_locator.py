@@ -11,12 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foveate.agent.demo import demo_folder
 from foveate.tools.grounding.canvas import body_box, canvas_of
 from foveate.tools.grounding.compete import Vocabulary, compete
 from foveate.tools.grounding.dense import DenseConfig, DenseLocator, save_locator, tokenize
 from foveate.tools.grounding.locator import PocketLocator
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.grounding.registry import GrounderError, load_grounder
 from foveate.tools.imaging.image import SourceImage
+from foveate.tools.imaging.open import open_image
 from foveate.tools.imaging.views import View, crop, flip_rotate, overview
 
 from .conftest import TINY, locator_config
@@ -169,3 +172,11 @@ def test_a_pixel_counts_for_the_name_that_it_says_loudest() -> None:
     known = torch.tensor([[[2.0, 2.0]], [[-1.0, 3.0]], [[-1.0, -1.0]]])
     assert compete(torch.tensor([[1.0, 1.0]]), known, [False, True, True]).tolist() == [[1.0, -2.0]]
     assert compete(torch.tensor([[1.0, 1.0]]), known, [False, False, False]).tolist() == [[1.0, 1.0]]
+
+
+def test_a_name_that_it_was_not_taught_is_marked_where_it_is_not_found() -> None:
+    image = open_image(demo_folder() / "liver_spleen.nii.gz")
+    phrases = ["flux capacitor", "pleural effusion", "urinary bladder", "liver"]
+    *strange, bladder, liver = load_grounder("pocket").ground(overview(image, 512), image, phrases)
+    assert all(one.absent and one.detail == {NO_NAME: True} for one in strange)
+    assert bladder.absent and not bladder.detail and not liver.detail

@@ -16,6 +16,8 @@ from torch import Tensor
 
 # below this cosine to every known name a phrase is taken to name none of them
 KNOWN_COSINE = 0.6
+# names and synonyms of the training's vocabulary have more; names of other things have up to 0.83
+TAUGHT_COSINE = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class Vocabulary:
         cosine = self.vectors @ vector
         best = int(cosine.argmax())
         return best if float(cosine[best]) >= KNOWN_COSINE else None
+
+    def taught(self, vector: Tensor) -> bool:
+        """Whether a phrase is one of the known names or a synonym of one, as far as its vector tells."""
+        return float((self.vectors @ vector).max()) >= TAUGHT_COSINE
 
     def rivals(self, vector: Tensor) -> Tensor:
         """(names,) bool: who competes with a phrase; all exclusive names when it means none of them."""

@@ -27,6 +27,7 @@ from foveate.tools.grounding.canvas import Canvas, canvas_of
 from foveate.tools.grounding.compete import Vocabulary, compete
 from foveate.tools.grounding.dense import STRIDE, load_locator
 from foveate.tools.grounding.heatmap import HeatRegion, Kind, heat_regions, peak_score
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.frames import Affine2D, Box
 from foveate.tools.imaging.image import SourceImage
@@ -140,9 +141,19 @@ class PocketLocator:
             found = heat_regions(inside, self._kind(vector), cut, pixels)
             regions = tuple(r for f in found if (r := self._region(f, view, to_source @ shift, phrase)))
         heat = _heatmap(logits, to_source, view)
-        absent = not regions
-        spent = time.monotonic() - began
-        return Grounding(phrase, regions, "fixed_scale", absent, present, self.threshold, heat, spent, passes)
+        detail = {} if regions or self._known.taught(vector) else {NO_NAME: True}
+        return Grounding(
+            phrase,
+            regions,
+            score_kind="fixed_scale",
+            absent=not regions,
+            best_score=present,
+            threshold=self.threshold,
+            heatmap=heat,
+            seconds=time.monotonic() - began,
+            forward_passes=passes,
+            detail=detail,
+        )
 
     def _presence(self, peak: float) -> float:
         told = self.config["presence"]

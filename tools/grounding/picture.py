@@ -26,6 +26,9 @@ from foveate.tools.imaging.views import View, render
 
 Corners = tuple[float, float, float, float]
 Overhang = Literal["error", "clip"]
+NO_NAME = "unknown_name"
+"""In `detail` of a phrase that was asked for and not found, but is no name that the grounder was taught: that
+it is absent then says little."""
 UNKNOWN = "unknown_phrase"
 """In `detail` of a phrase that the grounder cannot be asked for, such as what is no class of a detector."""
 EDGE = 1e-3
