@@ -164,6 +164,9 @@ def show(records: list[dict[str, Any]]) -> None:
             told = record["detail"].get("reason") or f"best score {record['best_score']:.2f}"
             table.add_row(record["phrase"], f"{word}, {told}".replace("[", r"\["), "", "")
     Console().print(table)
+    strange = [record["phrase"] for record in records if record["detail"].get("unknown_name")]
+    if strange:
+        print(f"The grounder was not taught {', '.join(strange)}: that it is not found says little.")
     if any(record["score_kind"] == "relative" and record["absent"] is None for record in records):
         print("The scores only rank places in this picture: they cannot say that something is absent.")
 
