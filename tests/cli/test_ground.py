@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foveate.agent.demo import demo_folder
 from foveate.tools.grounding import registry
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.image import SourceImage
@@ -66,11 +65,6 @@ def test_boxes_are_source_pixels_whatever_the_view(foveate: Foveate, picture: Pa
     assert Image.open(out).size == (1024, 512)
     heat = np.asarray(Image.open(ran.json["heatmap"]))
     assert heat.shape == (512, 1024) and heat[0, 0] == 255 and heat.sum() == 255
-
-
-def test_a_name_that_the_shipped_grounder_was_not_taught_is_told(foveate: Foveate) -> None:
-    ran = foveate("ground", demo_folder() / "liver_spleen.nii.gz", "flux capacitor", "urinary bladder")
-    assert ran.code == 0 and "was not taught flux capacitor: that it is not found says little" in ran.out
 
 
 def test_people_see_a_table_with_the_absent(foveate: Foveate, picture: Path) -> None:

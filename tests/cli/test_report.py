@@ -46,6 +46,12 @@ def test_what_was_found_is_drawn_and_told(tmp_path: Path, capsys: pytest.Capture
     assert colored[y0 - 3 : y0 + 4, (x0 + x1) // 2].any() and colored[(y0 + y1) // 2, x0 - 3 : x0 + 4].any()
 
 
+def test_ground_tells_a_name_that_the_locator_was_not_taught(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["ground", str(DEMO / "liver_spleen.nii.gz"), "flux capacitor", "urinary bladder"])
+    said = capsys.readouterr().out
+    assert code == 0 and "was not taught flux capacitor: that it is not found says little" in said
+
+
 @pytest.mark.parametrize(("content", "why"), [("", "empty"), (None, "cannot be read")])
 def test_a_text_that_is_none_is_one_line(
     content: str | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
