@@ -23,5 +23,7 @@ def test_grounders_are_told_with_what_they_need(foveate: Foveate) -> None:
     for record in [*told["grounders"].values(), *told["segmenters"].values()]:
         assert all(record[key] for key in ("line", "licence", "size", "boxes", "spec"))
         assert record["installed"] is (not record["missing"]) is (record["install"] == "")
-        assert record["spec"].split("[")[0].split("@")[0] in text and all(word in text for word in record["line"].split())
+        assert record["spec"].split("[")[0].split("@")[0] in text and all(
+            word in text for word in record["line"].split()
+        )
     assert "embedded" in told["grounders"]["pocket"]["weights"]
