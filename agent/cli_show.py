@@ -41,6 +41,8 @@ def show_result(result: Result, images: Sequence[SourceImage], console: Console 
     console.print(f"[bold green]→[/bold green] {escape(result.answer.text)}")
     for claim in result.answer.claims:
         console.print(f"  [dim]·[/dim] {escape(claim.text)} [dim]{claim_note(claim)}[/dim]")
+    if not (result.answer.claims or result.answer.abstained):
+        console.print("  [dim]· nothing is claimed: no box and no score bear this answer out[/dim]")
     if result.answer.evidence:
         console.print(Padding(evidence_table(result.answer.evidence), (1, 0, 0, 2), expand=False))
     console.print(f"[dim]{escape(summary(result))}[/dim]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from foveate.tools.context import ToolArtifact, ToolContext, ToolError
 from foveate.tools.evidence import Evidence, seen_at
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.grounding.protocol import Grounding, Region
 from foveate.tools.imaging.image import SIDE_NAMES, SourceImage
 from foveate.tools.imaging.views import View
@@ -28,7 +29,8 @@ def ground(ctx: ToolContext, phrase: str, view: str | None = None) -> ToolArtifa
     image = ctx.image(shown)
     [found] = ground_routed(ctx.grounder, shown, image, [phrase])
     check_known(found)
-    absent = found.absent  # None wherever the grounder has no calibrated way to decide
+    # None wherever the grounder has no calibrated way to decide, or was never taught what it was asked for
+    absent = None if NO_NAME in found.detail else found.absent
     regions = () if absent else found.regions[: ctx.limits.max_regions]
     evidence = tuple(_evidence(region, found, shown, image, name) for region in regions)
     return ToolArtifact(
@@ -82,5 +84,5 @@ def _facts(
         "threshold": found.threshold,
         "forward_passes": found.forward_passes,
         "places": places,
-        **{key: found.detail[key] for key in ("route", "rewritten") if key in found.detail},
+        **{key: found.detail[key] for key in ("route", "rewritten", NO_NAME) if key in found.detail},
     }

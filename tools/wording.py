@@ -11,6 +11,7 @@ from typing import Any
 from foveate import prompts
 from foveate.tools.context import ToolArtifact
 from foveate.tools.evidence import Evidence
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.multi import wording as multi
 
 Facts = dict[str, Any]
@@ -50,12 +51,19 @@ def _told(style: str, told: str) -> str:
     return prompts.line(style, "told", told=told.replace(">>>", "> > >"))
 
 
+def _nothing(facts: Facts) -> str:
+    """The line for a phrase without a region."""
+    if facts["absent"]:
+        return "absent"
+    if facts.get(NO_NAME):
+        return NO_NAME
+    return "cannot_decide" if facts["score_kind"] == "relative" else "no_region"
+
+
 def _ground(style: str, facts: Facts, evidence: Sequence[Evidence], boxes: Sequence[str]) -> str:
     best, phrase = f"{facts['best_score']:.2f}", facts["phrase"]
     if not evidence:
-        undecidable = facts["score_kind"] == "relative"
-        key = "absent" if facts["absent"] else "cannot_decide" if undecidable else "no_region"
-        return prompts.line(style, key, phrase=phrase, score=best, threshold=facts["threshold"])
+        return prompts.line(style, _nothing(facts), phrase=phrase, score=best, threshold=facts["threshold"])
     key = "region_relative" if facts["score_kind"] == "relative" else "region"
     lines = (
         prompts.line(

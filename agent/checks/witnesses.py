@@ -21,6 +21,7 @@ from foveate.tools.checks.geometry import reason
 from foveate.tools.checks.weigh import Trust
 from foveate.tools.context import ToolContext, ToolError, ToolLimits
 from foveate.tools.evidence import Evidence
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.grounding.protocol import Grounder
 from foveate.tools.imaging.store import ImageStore
 from foveate.tools.imaging.views import View
@@ -105,8 +106,11 @@ class Witnesses:
         needed = self.trust.floor if self.trust.floor is not None else found.threshold
         facts = {"score": round(float(found.best_score), 4), "needed": needed, "overlap": overlap}
         facts["forward_passes"] = found.forward_passes
+        facts |= {NO_NAME: True} if NO_NAME in found.detail else {}
         spent = time.perf_counter() - begin
         case.course.step("presence", facts, case.n, arguments=told, seconds=spent)
+        if NO_NAME in found.detail:  # that it sees nothing by a name it was not taught is against no claim
+            return None
         # a score that only ranks never decides: the next claims need not ask for one
         case.course.undecided = found.score_kind != "fixed_scale" or found.absent is None or needed is None
         if case.course.undecided or needed is None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from foveate.tools.grounding.picture import NO_NAME
 from foveate.tools.grounding.protocol import Grounder, Grounding, Region
 from foveate.tools.imaging.image import SourceImage
 from foveate.tools.imaging.views import View
@@ -45,7 +46,9 @@ def _rewritten(grounder: Grounder, view: View, image: SourceImage, found: list[G
             told = {**better.detail, "rewritten": name}
             found[n] = replace(better, phrase=found[n].phrase, detail=told, forward_passes=passes)
         else:
-            found[n] = replace(found[n], forward_passes=passes)
+            # a synonym that says nothing to the grounder was asked for all the same, if its name does
+            detail = {k: v for k, v in found[n].detail.items() if k != NO_NAME or NO_NAME in better.detail}
+            found[n] = replace(found[n], detail=detail, forward_passes=passes)
     return found
 
 

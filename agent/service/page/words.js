@@ -50,6 +50,9 @@ export function factsOf(result) {
   if (result.stopped_by !== "answer") {
     facts.push({ text: STOPS[result.stopped_by] ?? `Stopped by ${result.stopped_by}`, tone: "open" });
   }
+  if (!result.abstained && !result.claims.length) {
+    facts.push({ text: "nothing claimed: no box and no score bear this out", tone: "open" });
+  }
   if (typeof result.confidence === "number" && !result.abstained) facts.push({ text: `confidence ${result.confidence.toFixed(2)}`, tone: "" });
   facts.push({ text: `${result.seconds.toFixed(1)} s`, tone: "" }, { text: result.model, tone: "" });
   return facts;
