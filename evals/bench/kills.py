@@ -194,10 +194,10 @@ def _check(base: str, promises: Promises, asked: set[tuple[str, int]], report: R
             promises.told[(session, number)] = (turn["result"] or {}).get("answer")
 
 
-def _patiently(http: httpx.Client, method: str, path: str) -> httpx.Response:
+def patient(http: httpx.Client, method: str, path: str, **request: Any) -> httpx.Response:
     """Waits where the server says that it was asked too often: that is no loss."""
     while True:
-        got = http.request(method, path)
+        got = http.request(method, path, **request)
         if got.status_code != 429:
             return got
         time.sleep(float(got.headers.get("Retry-After", 1)))
@@ -206,7 +206,7 @@ def _patiently(http: httpx.Client, method: str, path: str) -> httpx.Response:
 def _settled(http: httpx.Client, session: str, number: int) -> dict[str, Any] | None:
     end = time.monotonic() + SETTLE_SECONDS
     while True:
-        got = _patiently(http, "GET", f"/v1/sessions/{session}/turns/{number}")
+        got = patient(http, "GET", f"/v1/sessions/{session}/turns/{number}")
         if got.status_code != 200:
             return None
         turn: dict[str, Any] = got.json()
@@ -218,7 +218,7 @@ def _settled(http: httpx.Client, session: str, number: int) -> dict[str, Any] | 
 def _delete_all(base: str, report: Report, images: Path) -> None:
     """After deleting every session nothing may be left in the store."""
     with httpx.Client(base_url=base, timeout=60) as http:
-        while sessions := _patiently(http, "GET", "/v1/sessions?limit=200").json()["sessions"]:
+        while sessions := patient(http, "GET", "/v1/sessions?limit=200").json()["sessions"]:
             for session in sessions:
-                _patiently(http, "DELETE", f"/v1/sessions/{session['id']}").raise_for_status()
+                patient(http, "DELETE", f"/v1/sessions/{session['id']}").raise_for_status()
     report.leftovers = len(list(images.iterdir()))

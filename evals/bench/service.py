@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from foveate.evals.bench.kills import Process, picture, run_kills, write_script
+from foveate.evals.bench.kills import Process, patient, picture, run_kills, write_script
 from foveate.evals.bench.service_vllm import throughput
 
 TARGET_MS, TARGET_GROWTH_MIB, SESSIONS = 50.0, 16.0, 32
@@ -147,14 +147,16 @@ class _Served:
 
 def _session(base: str) -> str:
     with httpx.Client(base_url=base, timeout=60) as http:
-        session = str(http.post("/v1/sessions").json()["id"])
-        http.post(f"/v1/sessions/{session}/images", files={"files": picture()}).raise_for_status()
+        session = str(patient(http, "POST", "/v1/sessions").json()["id"])
+        at = f"/v1/sessions/{session}/images"
+        patient(http, "POST", at, files={"files": picture()}).raise_for_status()
     return session
 
 
 def _ask(http: httpx.Client, session: str) -> None:
+    """An answered turn; waits where the server says that it was asked too often, as only `memory` does."""
     at = f"/v1/sessions/{session}/turns"
-    got = http.post(at, params={"wait": 60}, json={"question": "Is there a spot?"})
+    got = patient(http, "POST", at, params={"wait": 60}, json={"question": "Is there a spot?"})
     assert got.status_code == 200, got.text
 
 

@@ -30,7 +30,7 @@ from foveate.agent.models.pocket import pocket_folder
 from foveate.agent.models.vllm_server import free_port, serve, vllm_command
 from foveate.evals.bench.kills import Process
 
-SESSIONS, ROUNDS, TARGET, SECONDS = 8, 5, 0.9, 900.0
+SESSIONS, ROUNDS, TARGET, SECONDS = 8, 9, 0.9, 900.0
 UNCACHED = ("--no-enable-prefix-caching", "--mm-processor-cache-gb", "0")
 QUESTIONS = (
     "Is there a left kidney?",
