@@ -134,13 +134,13 @@ def _again(http: httpx.Client, bodies: tuple[bytes, ...]) -> None:
 
 
 def _picture(seed: int) -> bytes:
-    """A part of a demonstration slice, another one for each of the first 420 numbers."""
+    """A part of a demonstration slice, another one for each of 400 numbers that follow each other."""
     from foveate.tools.imaging.open import open_image
     from foveate.tools.imaging.views import overview, render
 
     image = open_image(pocket_folder().parent.parent / "demo" / "abdomen_kidneys.nii.gz")
     slice_ = render(overview(image, 512), image)
-    left, top = seed % 20, seed // 20
+    left, top = seed % 20, seed % 400 // 20
     file = io.BytesIO()
     slice_.crop((left, top, left + slice_.width - 20, top + slice_.height - 21)).save(file, "PNG")
     return file.getvalue()
