@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foveate.agent.models.boxtext import BoxText, BoxTextError, TextBox
+from foveate.agent.models.boxtext import PAIRS, QWEN2_TOKENS, BoxText, BoxTextError, TextBox
 from foveate.agent.models.conventions import BoxConvention, BoxConventionError
 from foveate.agent.models.families import PROFILES
 from foveate.agent.models.profile import Profile
@@ -121,9 +121,13 @@ def _boxless(text: str, declared: Declared) -> Reading:
 def _other_form(text: str, declared: BoxText, forms: Sequence[BoxText]) -> Reading | None:
     """Boxes in the form of another family are named, never used: their numbers mean something else."""
     for form in forms:
-        if form is not declared and _holds(form, text):
+        if form is not declared and _ALSO.get(declared.name) != form.name and _holds(form, text):
             return unreadable("other_form", f"boxes are written in the form of {form.name}")
     return None
+
+
+_ALSO = {PAIRS.name: QWEN2_TOKENS.name}
+"""Families that write bare pairs were taught them with the marks of Qwen2-VL, which a server may strip."""
 
 
 def _holds(form: BoxText, text: str) -> bool:
@@ -134,5 +138,6 @@ def _holds(form: BoxText, text: str) -> bool:
 
 
 _FORMS = tuple({profile.box_text.name: profile.box_text for profile in PROFILES}.values())
-# A bare list of four numbers also stands inside the marks of other families, so it proves no form by itself.
-_MARKED = tuple(form for form in _FORMS if not _holds(form, "[1, 2, 3, 4]"))
+# Four bare numbers, and two bare pairs, also stand inside the marks of other families, so they prove no form.
+_BARE = ("[1, 2, 3, 4]", "(1,2),(3,4)")
+_MARKED = tuple(form for form in _FORMS if not any(_holds(form, bare) for bare in _BARE))

@@ -87,6 +87,16 @@ def test_every_family_is_read_in_its_own_convention(family, x, y):
     assert score_boxes(reading, Target(regions=(Region(box, image=2),)))["acc@0.5"] == 1
 
 
+@pytest.mark.parametrize("name", ["univg-r1", "medseq-grounder"])
+def test_pairs_are_read_with_and_without_the_marks_that_a_server_strips(name):
+    family = next(each for each in PROFILES if each.name == name)
+    bare = family.write_boxes([TextBox("mass", family.box_from_view((20, 30, 170, 170), WIDTH, HEIGHT))])
+    marked = f"<|box_start|>{bare}<|box_end|>"
+    read = [read_plain_boxes(reply, Declared.of(family), VIEW) for reply in (bare, marked)]
+    assert [each.outcome for each in read] == ["read", "read"]
+    assert read[0].regions[0].box == read[1].regions[0].box
+
+
 @given(st.text(max_size=80) | st.lists(st.integers(-5, 2000), max_size=9).map(str), st.sampled_from(PROFILES))
 def test_reading_a_reply_never_raises_and_credits_only_boxes_inside(reply, family):
     reading = read_plain_boxes(reply, Declared.of(family), VIEW)
@@ -107,7 +117,7 @@ def test_reading_a_reply_never_raises_and_credits_only_boxes_inside(reply, famil
         ("[1, 2, 30]", "malformed_box"),
         ("[10, 10, 5, 20]", "degenerate_box"),
         ("[1, 2, 900, 40]", "outside_image"),
-        ("(1,2),(30,40)", "no_box"),
+        ("(1,2),(30,40)", "other_form"),
         ("It is on the left.", "no_box"),
         ("None", "absent"),
         ("cannot tell.", "abstained"),
